@@ -1,0 +1,53 @@
+# `make lab` and `make test` set up all they need in .venv; only Python 3.10 or later and make are assumed.
+PYTHON ?= python3
+BIN := .venv/bin
+NODE := node_modules/.installed
+
+.PHONY: lab test check soak bench clean
+
+lab: .venv/lab
+	$(BIN)/stemlab lab notebooks
+
+test: .venv/dev
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest
+
+check: .venv/dev $(NODE)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	npm run --silent check
+
+# Many minutes: memory over two hours of sound, ten minutes of playing.
+soak: .venv/dev
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest -m soak -o timeout=3600 -s
+
+# Speed beside Spleeter's own graph; faders and first sounds in a browser. Wants an idle machine.
+bench: .venv/dev
+	$(BIN)/python tests/benchmarks/speed.py
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python tests/benchmarks/player.py
+	$(BIN)/python tests/benchmarks/stretch.py
+
+.venv/lab: pyproject.toml
+	$(call install,lab)
+
+.venv/dev: pyproject.toml
+	$(call install,lab,forge,cluster,dev)
+
+# One virtual environment; each set of extras leaves a mark that it is there.
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "stemlab needs Python 3.10 or later; say make PYTHON=python3.11")'
+@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+$(BIN)/python -m pip install --quiet --editable '.[$(1)$(if $(2),$(comma)$(2))$(if $(3),$(comma)$(3))$(if $(4),$(comma)$(4))]'
+@touch $@
+endef
+comma := ,
+
+$(NODE): package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
+	@touch $@
+
+clean:
+	rm -rf .venv node_modules .cache

@@ -1,0 +1,100 @@
+"""JupyterLab on stemlab's notebooks, and the decks as an app."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from stemlab.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FIRST = "00_start.ipynb"
+
+# No news, no look for updates or extensions: nothing leaves the machine.
+OFFLINE = (
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
+)
+
+
+def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
+    """Become JupyterLab on the notebooks.
+
+    Parameters
+    ----------
+    folder
+        Where the notebooks are; those that are not there yet are copied in, none is overwritten.
+    browser
+        Open the first notebook in a browser.
+
+    Raises
+    ------
+    SettingError
+        If JupyterLab is not installed, or the folder cannot be written to.
+    """
+    if find_spec("jupyterlab") is None:
+        raise SettingError("JupyterLab is not installed; pip install 'stemlab[lab]'")
+    try:
+        copy_notebooks(folder)
+    except OSError as error:
+        raise SettingError(
+            f"{folder}: the notebooks cannot be put here ({error.strerror}); name another folder"
+        ) from error
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", *OFFLINE]
+    command += [f"--LabApp.default_url=/lab/tree/{FIRST}"]
+    command += [] if browser else ["--no-browser"]
+    command += ["--allow-root"] if _is_root() else []  # as in a container; Jupyter would refuse
+    os.execv(sys.executable, command)  # noqa: S606 - JupyterLab takes over, signals and all
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def open_decks(songs: Sequence[Path], *, browser: bool = True, port: int | None = None) -> NoReturn:
+    """Become Voilà with the decks, an app without code.
+
+    Parameters
+    ----------
+    songs
+        Sound files for deck A and deck B.
+    browser
+        Open the app in a browser.
+    port
+        Where it is served; by default one that is free.
+
+    Raises
+    ------
+    SettingError
+        If Voilà is not installed.
+    """
+    if find_spec("voila") is None:
+        raise SettingError("Voilà is not installed; pip install 'stemlab[lab]'")
+    command = [sys.executable, "-m", "voila", str(Path(__file__).parent / "labs" / "app.ipynb")]
+    command += [] if browser else ["--no-browser"]
+    command += [f"--port={port}"] if port else []
+    environment = os.environ | {"STEMLAB_DECKS": json.dumps([str(song) for song in songs])}
+    os.execve(sys.executable, command, environment)  # noqa: S606 - as above
+
+
+def copy_notebooks(folder: Path) -> None:
+    """Copy the notebooks that come with stemlab into a folder, but overwrite none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for notebook in shipped_notebooks().glob("*.ipynb"):
+        if not (folder / notebook.name).exists():
+            shutil.copyfile(notebook, folder / notebook.name)
+
+
+def shipped_notebooks() -> Path:
+    """Return the folder of the notebooks that come with stemlab."""
+    package = Path(__file__).parent
+    inside = package / "notebooks"
+    return inside if inside.is_dir() else package.parent / "notebooks"

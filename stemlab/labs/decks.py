@@ -1,0 +1,49 @@
+"""The DJ decks: two songs side by side, stem by stem and beat on beat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stemlab.widgets.decks import Deck, Decks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stemlab.audio import Audio
+    from stemlab.separator import Separation
+
+    Song = str | Path | Audio | Separation | dict[str, Audio] | Deck
+
+
+def decks(a: Song | None = None, b: Song | None = None, folder: str | Path = "") -> Decks:
+    """Put songs on two decks.
+
+    Parameters
+    ----------
+    a, b
+        A sound file, anything else that `StemPlayer` takes, a deck that is ready, or nothing.
+    folder
+        Where more songs are, to be loaded from the crate.
+
+    Returns
+    -------
+    Decks
+        What to show; ``.a`` and ``.b`` are the decks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stemlab.audio import Audio
+    >>> tone = Audio(np.zeros((44_100, 2), np.float32))
+    >>> both = decks({"vocals": tone, "drums": tone})
+    >>> both.a.tempo, both.b
+    (1.0, None)
+    >>> both.close()
+    """
+    desk = Decks(_on_deck(a), _on_deck(b))
+    desk.folder = str(folder)
+    return desk
+
+
+def _on_deck(song: Song | None) -> Deck | None:
+    return song if song is None or isinstance(song, Deck) else Deck(song)

@@ -1,0 +1,181 @@
+"""Soft masks: how much of each cell of the mixture's spectrum belongs to each stem.
+
+Masks have the shape [frames, bins, channels, stems], are never negative and sum to 1 over the
+stems in every cell, so that masked spectra always sum to the mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from stemlab.spectral import Spectrum, Stft
+
+Masks: TypeAlias = NDArray[np.float32]
+Oracle: TypeAlias = Callable[[NDArray[np.complex64]], Masks]
+
+# Smaller than any power that float32 audio leaves in a bin: silence divides evenly.
+TINY = np.float32(1e-20)
+
+
+def normalise(weights: NDArray[np.floating[Any]]) -> Masks:
+    """Scale weights ≥ 0 [..., stems] to sum to 1 over the stems; all-zero cells are shared evenly.
+
+    Examples
+    --------
+    >>> normalise(np.array([[3.0, 1.0], [0.0, 0.0]]))
+    array([[0.75, 0.25],
+           [0.5 , 0.5 ]], dtype=float32)
+    """
+    masks = weights.astype(np.float32) + TINY
+    masks /= masks.sum(-1, keepdims=True)
+    return masks
+
+
+def sharpen(masks: Masks, exponent: float) -> Masks:
+    """Raise masks to a power and normalise: above 1 sharper, below 1 softer, at 1 unchanged.
+
+    Examples
+    --------
+    >>> sharpen(np.array([0.8, 0.2], np.float32), 2).round(3)
+    array([0.941, 0.059], dtype=float32)
+    """
+    return masks if exponent == 1 else normalise(masks**exponent)
+
+
+def apply(masks: Masks, spectrum: Spectrum) -> Spectrum:
+    """Split a mixture's spectrum [frames, bins, channels] into [frames, bins, channels, stems].
+
+    Each stem takes the mixture's phase.
+    """
+    return spectrum[..., None] * masks
+
+
+def ideal_ratio_mask(references: Spectrum, exponent: float = 2) -> Masks:
+    """Return the oracle ratio mask ``|S_j|^p / Σ|S_i|^p`` of reference stems.
+
+    With p = 1 the ratio of magnitudes, with p = 2 the Wiener filter of known powers (Liutkus and
+    Badeau, "Generalized Wiener filtering with fractional power spectrograms", 2015).
+
+    Parameters
+    ----------
+    references
+        Spectra of the reference stems, [frames, bins, channels, stems].
+    exponent
+        The power p.
+    """
+    return normalise(np.abs(references) ** exponent)
+
+
+def ideal_binary_mask(references: Spectrum) -> Masks:
+    """Return the oracle mask that gives each cell to its loudest stem (Wang, 2005).
+
+    Takes and returns [frames, bins, channels, stems].
+    """
+    loudest = np.abs(references).argmax(-1)
+    masks: Masks = np.eye(references.shape[-1], dtype=np.float32)[loudest]
+    return masks
+
+
+def phase_sensitive_mask(references: Spectrum) -> Masks:
+    """Return the oracle mask that weighs by phase too, ``Re(S_j / X)`` for the mixture X = ΣS.
+
+    Erdogan et al., "Phase-sensitive and recognition-boosted speech separation", 2015. Negative
+    weights are cut off, then the masks are normalised. Takes and returns
+    [frames, bins, channels, stems].
+    """
+    mixture = references.sum(-1, keepdims=True)
+    return normalise(np.maximum((references * mixture.conj()).real, 0))
+
+
+def extend(masks: Masks, bins: int) -> Masks:
+    """Carry masks from the model's band up to all bins of the spectrum.
+
+    In each frame and channel the bins above the band take the mean of the masks over the top
+    octave of the band: what owns the cells just below the limit owns those above it. The mean of
+    masks that sum to 1 sums to 1.
+
+    Parameters
+    ----------
+    masks
+        Masks of the lower bins, [frames, band, channels, stems].
+    bins
+        Number of bins of the spectrum, not below the band.
+
+    Returns
+    -------
+    Masks for all bins, [frames, bins, channels, stems].
+    """
+    band = masks.shape[1]
+    full = np.empty((len(masks), bins, *masks.shape[2:]), np.float32)
+    full[:, :band] = masks
+    full[:, band:] = masks[:, band // 2 :].mean(1, keepdims=True)
+    return full
+
+
+class Regridder:
+    """Carry masks from the grid of one transform to that of another, block by block.
+
+    Masks are weights of places in time and frequency: each new cell takes them by linear
+    interpolation between the four native cells around its centre, which keeps them ≥ 0 and
+    summing to 1 and leaves them as they are where the grids agree. Before the first and after the
+    last native frame the nearest one is held.
+
+    Parameters
+    ----------
+    native, target
+        The transforms. Both start at sample 0.
+    band
+        Number of native bins the masks have; the new masks reach as high in hertz.
+    """
+
+    def __init__(self, native: Stft, target: Stft, band: int) -> None:
+        self._native, self._target = native, target
+        top = (band - 1) * target.n_fft / native.n_fft
+        bins = np.arange(min(int(top + 1e-9) + 1, target.bins))
+        self._bins = bins * native.n_fft / target.n_fft
+        self._given = 0
+        self._seen = 0
+        self._held: Masks | None = None
+
+    def push(self, masks: Masks) -> Masks:
+        """Take native masks [frames, band, …]; return the new masks that are settled by them."""
+        native, target = self._native, self._target
+        if native.n_fft == target.n_fft and native.hop == target.hop:
+            self._given += len(masks)
+            return masks
+        known = masks if self._held is None else np.concatenate([self._held, masks])
+        first = self._seen - (0 if self._held is None else 1)
+        self._seen += len(masks)
+        self._held = masks[-1:]
+        last_centre = native.centre(self._seen - 1)
+        ready = int((last_centre - target.centre(0)) // target.hop) + 1
+        return self._interpolate(known, first, max(0, ready - self._given))
+
+    def flush(self, total: int) -> Masks | None:
+        """Return the masks of the frames that are left, None if all `total` were given."""
+        if self._held is None or self._given >= total:
+            return None
+        return self._interpolate(self._held, self._seen - 1, total - self._given)
+
+    def _interpolate(self, known: Masks, first: int, count: int) -> Masks:
+        centres = self._target.centre(np.arange(self._given, self._given + count, dtype=np.float64))
+        frames = (centres - self._native.centre(0)) / self._native.hop - first
+        self._given += count
+        return _between(_between(known, frames, 0), self._bins, 1)
+
+
+def _between(masks: Masks, places: NDArray[np.float64], axis: int) -> Masks:
+    """Interpolate linearly along an axis, holding the ends."""
+    places = places.clip(0, masks.shape[axis] - 1)
+    below = places.astype(int)
+    above = np.minimum(below + 1, masks.shape[axis] - 1)
+    shape = [1] * masks.ndim
+    shape[axis] = -1
+    share = (places - below).astype(np.float32).reshape(shape)
+    between: Masks = masks.take(below, axis) * (1 - share) + masks.take(above, axis) * share
+    return between

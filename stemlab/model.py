@@ -1,0 +1,330 @@
+"""Models: a `.tflite` network and its card, and the runtimes that can run it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import os
+import warnings
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import platformdirs
+
+from stemlab.errors import ModelError
+from stemlab.spectral import Stft
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+DEFAULT = "spleeter-2stems"
+
+# Both have one API; the first installed that the card allows is taken, the faster one first.
+RUNTIMES = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
+
+
+class ModelWarning(UserWarning):
+    """A model runs, but not as was asked."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model: the JSON file beside its network.
+
+    Attributes
+    ----------
+    sample_rate
+        Hz.
+    n_fft, hop, window
+        The transform it was trained on; see `stemlab.spectral.Stft`.
+    frames, bins
+        T and F of its input `[1, T, F, 2]`, linear magnitude.
+    stems
+        Names of the masks, in order.
+    precision
+        Of weights and activations, such as ``"int8 weights"``.
+    extension
+        How its masks go on above the band of F bins.
+    sha256
+        Of the `.tflite` file.
+    measured
+        Quality, size and speed, as measured.
+    runtimes
+        Those it runs on, names of `RUNTIMES`.
+    path
+        The `.tflite` file.
+    """
+
+    name: str
+    version: str
+    licence: str
+    source: str
+    sha256: str
+    sample_rate: int
+    n_fft: int
+    hop: int
+    window: str
+    frames: int
+    bins: int
+    stems: tuple[str, ...]
+    precision: str
+    extension: str
+    training_data: str
+    measured: dict[str, Any]
+    runtimes: tuple[str, ...]
+    path: Path = field(compare=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Card:
+        """Read the card of the model whose `.tflite` file is `path`.
+
+        Raises
+        ------
+        ModelError
+            If the file or its card is missing, or the card is not one.
+        """
+        card = path.with_suffix(".json")
+        for part in (path, card):
+            if not part.is_file():
+                raise ModelError(
+                    f"{path}: {part.name} is not there; a model is a .tflite file "
+                    "with its card, a .json file of the same name, beside it"
+                )
+        try:
+            known = json.loads(card.read_text(encoding="utf-8"))
+            values = {f.name: known[f.name] for f in fields(cls) if f.name != "path"}
+            values |= {name: tuple(values[name]) for name in ("stems", "runtimes")}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{card}: not a model card ({error!r}); get the model and its card again"
+            ) from error
+        return cls(**values, path=path)
+
+    @property
+    def stft(self) -> Stft:
+        """The transform whose magnitudes the model reads."""
+        return Stft(self.n_fft, self.hop, self.window)
+
+    def verify(self) -> None:
+        """Check the network file against the card.
+
+        Raises
+        ------
+        ModelError
+            If the sha256 differs.
+        """
+        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        if digest != self.sha256:
+            raise ModelError(
+                f"{self.path}: damaged or not the model of its card "
+                f"(sha256 {digest[:12]}…, card says {self.sha256[:12]}…); get it again"
+            )
+
+
+def shipped_models() -> Path:
+    """Return the folder of the models that come with stemlab."""
+    package = Path(__file__).parent
+    inside = package / "models"
+    return inside if inside.is_dir() else package.parent / "models"
+
+
+def user_models() -> Path:
+    """Return the folder of the models that the user added; STEMLAB_MODELS names another."""
+    chosen = os.environ.get("STEMLAB_MODELS")
+    return Path(chosen) if chosen else platformdirs.user_data_path("stemlab") / "models"
+
+
+def paths() -> dict[str, Path]:
+    """Return the network file of each installed model by name, shipped ones first."""
+    folders = (shipped_models(), user_models())
+    found: dict[str, Path] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.tflite"))):
+        found.setdefault(path.stem, path)
+    return found
+
+
+def find(name: str | Path) -> Card:
+    """Return the card of a model by its name, or by the path of its `.tflite` file.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+
+    Examples
+    --------
+    >>> find("spleeter-2stems").stems
+    ('vocals', 'accompaniment')
+    """
+    installed = paths()
+    if str(name) in installed:
+        return Card.read(installed[str(name)])
+    if Path(name).suffix == ".tflite":
+        return Card.read(Path(name))
+    raise ModelError(
+        f"{name}: no such model; installed are {', '.join(installed)} "
+        "(`stemlab models add` gets more)"
+    )
+
+
+class StemModel:
+    """A network ready to run.
+
+    Parameters
+    ----------
+    card
+        The model, by its card, name or the path of its `.tflite` file.
+    runtime
+        A name of `RUNTIMES`; by default the fastest that is installed and fits the model.
+    threads
+        Threads to run on; by default all cores, four at most.
+    delegates
+        Shared libraries of accelerators, such as ``"libedgetpu.so.1"``. Where they cannot be
+        loaded or used, a `ModelWarning` says so and the CPU does the work.
+
+    Raises
+    ------
+    ModelError
+        If the model is not there, damaged, foreign, or no runtime can run it.
+
+    Examples
+    --------
+    >>> model = StemModel("spleeter-2stems")
+    >>> masks = model.masks(np.zeros((model.card.frames, model.card.bins, 2), np.float32))
+    >>> masks.shape
+    (512, 1024, 2, 2)
+    """
+
+    def __init__(
+        self,
+        card: Card | str | Path = DEFAULT,
+        *,
+        runtime: str | None = None,
+        threads: int | None = None,
+        delegates: Sequence[str] = (),
+    ) -> None:
+        self.card = card if isinstance(card, Card) else find(card)
+        self.card.verify()
+        self.runtime = _choose_runtime(self.card, runtime)
+        self.threads = threads or min(4, _cores())
+        self._lock = Lock()
+        self._interpreter = self._load(delegates)
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+        self._check_shapes()
+
+    def masks(self, magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the masks [T, F, 2, stems] of a magnitude spectrogram [T, F, 2]; thread-safe."""
+        with self._lock:
+            self._interpreter.set_tensor(self._input, np.ascontiguousarray(magnitude[None]))
+            self._interpreter.invoke()
+            masks: NDArray[np.float32] = self._interpreter.get_tensor(self._output)[0]
+        return masks
+
+    def _load(self, delegates: Sequence[str]) -> Any:
+        library = import_module(RUNTIMES[self.runtime])
+        try:
+            if delegates:
+                return self._accelerated(library, delegates) or self._interpret(library)
+            return self._interpret(library)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"{self.card.path}: {self.runtime} cannot run this file "
+                f"({_first_line(error)}); it is not a TensorFlow Lite model for this version"
+            ) from error
+
+    def _accelerated(self, library: Any, delegates: Sequence[str]) -> Any:
+        try:
+            for name in delegates:
+                ctypes.CDLL(name)  # a clean OSError, where the runtimes' own loader stumbles
+            loaded = [library.load_delegate(name) for name in delegates]
+            return self._interpret(library, loaded)
+        except (ValueError, RuntimeError, OSError) as error:
+            warnings.warn(
+                f"{', '.join(delegates)} cannot be used ({_first_line(error)}): "
+                f"{self.card.name} runs on the CPU",
+                ModelWarning,
+                stacklevel=5,
+            )
+            return None
+
+    def _interpret(self, library: Any, delegates: Sequence[Any] = ()) -> Any:
+        with _hushed():
+            interpreter = library.Interpreter(
+                model_path=str(self.card.path),
+                num_threads=self.threads,
+                experimental_delegates=list(delegates) or None,
+            )
+            interpreter.allocate_tensors()
+        return interpreter
+
+    def _check_shapes(self) -> None:
+        card = self.card
+        wanted = [1, card.frames, card.bins, 2]
+        details = (
+            self._interpreter.get_input_details()[0],
+            self._interpreter.get_output_details()[0],
+        )
+        shapes = [detail["shape"].tolist() for detail in details]
+        if shapes != [wanted, [*wanted, len(card.stems)]]:
+            raise ModelError(
+                f"{card.path}: takes {shapes[0]} and gives {shapes[1]} where its card says "
+                f"{wanted} and {[*wanted, len(card.stems)]}; this is not a stemlab model"
+            )
+
+
+def installed_runtimes() -> list[str]:
+    """Return the names of the runtimes that are there, the faster one first."""
+    return [name for name, module in RUNTIMES.items() if find_spec(module.split(".")[0])]
+
+
+def _choose_runtime(card: Card, wanted: str | None) -> str:
+    installed = installed_runtimes()
+    if wanted is not None and wanted not in RUNTIMES:
+        raise ModelError(f"{wanted}: no such runtime; stemlab knows {', '.join(RUNTIMES)}")
+    usable = [name for name in installed if name in card.runtimes and wanted in (None, name)]
+    if not usable:
+        raise ModelError(
+            f"{card.name} runs on {' or '.join(card.runtimes)}"
+            f"{f', {wanted} was asked for' if wanted else ''}; installed: "
+            f"{', '.join(installed) or 'none'}; install one with pip"
+        )
+    return usable[0]
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep the runtimes' greeting, which no setting turns off, from the terminal."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # a process without a standard error
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _cores() -> int:
+    allowed: set[int] = getattr(os, "sched_getaffinity", lambda _: set[int]())(0)
+    return len(allowed) or os.cpu_count() or 1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,328 @@
+"""The way of a sound: STFT, model, masks, inverse STFT; whole songs and streams alike."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from stemlab.audio import Audio, Reader
+from stemlab.errors import AudioError, SettingError
+from stemlab.fifo import Fifo, reblock
+from stemlab.masks import Masks, Regridder, apply, extend, sharpen
+from stemlab.model import DEFAULT, Card, StemModel
+from stemlab.spectral import BATCH, Samples, Spectrum, Stft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Frames that two neighbouring windows of the model share; their masks are cross-faded. The rest,
+# the step from window to window, stays a multiple of the U-Net's stride of 64 frames.
+OVERLAP = 64
+
+
+@dataclass(frozen=True)
+class StemBlock:
+    """A stretch of separated sound and the masks that made it.
+
+    Attributes
+    ----------
+    start
+        Index of its first sample in the song.
+    mix
+        The mixture, [samples, 2].
+    stems
+        The stems in the model's order, [stems, samples, 2]; they sum to the mix.
+    frame
+        Index of its first frame in the song.
+    spectrum
+        The mixture's spectrum, [frames, bins, 2].
+    masks
+        The stems' masks, [frames, bins, 2, stems].
+    """
+
+    start: int
+    mix: Samples
+    stems: Samples
+    frame: int
+    spectrum: Spectrum
+    masks: Masks
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A separated song: its mixture and its stems by name."""
+
+    mix: Audio
+    stems: dict[str, Audio]
+
+    @property
+    def rate(self) -> int:
+        """Samples a second."""
+        return self.mix.rate
+
+
+class Separator:
+    """Takes music apart with a model.
+
+    Parameters
+    ----------
+    model
+        A loaded model, or what `StemModel` loads.
+    stft
+        The transform the masks are applied in; by default the model's own. For another one the
+        masks are carried over to its grid, see `stemlab.masks.Regridder`.
+    exponent
+        Sharpens (above 1) or softens (below 1) the masks.
+
+    Examples
+    --------
+    >>> from stemlab import demo
+    >>> separator = Separator()
+    >>> with Reader(demo.path(), separator.rate) as song:
+    ...     first = next(separator.stream(song.blocks()))
+    >>> first.stems.shape == (len(separator.stems), *first.mix.shape)
+    True
+    """
+
+    def __init__(
+        self,
+        model: StemModel | Card | str | Path = DEFAULT,
+        *,
+        stft: Stft | None = None,
+        exponent: float = 1.0,
+    ) -> None:
+        if exponent <= 0:
+            raise SettingError(f"mask exponent {exponent}: it must be above 0")
+        self.model = model if isinstance(model, StemModel) else StemModel(model)
+        self.stft = stft or self.model.card.stft
+        self.exponent = exponent
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of the stems, in order."""
+        return self.model.card.stems
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of all that goes in and comes out."""
+        return self.model.card.sample_rate
+
+    @property
+    def step(self) -> int:
+        """Samples from one of the model's windows to the next."""
+        return self._step * self.model.card.hop
+
+    @property
+    def context(self) -> int:
+        """Samples at the start of a stream inside a song that differ from the whole song's.
+
+        They lack the cross-fade with the window before and the overlap of its last frames.
+        """
+        card = self.model.card
+        return self._overlap * card.hop + max(self.stft.n_fft, card.n_fft)
+
+    @property
+    def _overlap(self) -> int:
+        return min(OVERLAP, self.model.card.frames // 4)
+
+    @property
+    def _step(self) -> int:
+        return self.model.card.frames - self._overlap
+
+    def separate(
+        self,
+        song: str | Path | Audio,
+        progress: Callable[[float], object] | None = None,
+    ) -> Separation:
+        """Separate a whole song into memory.
+
+        Parameters
+        ----------
+        song
+            A file, or sound at `rate`.
+        progress
+            Called with the seconds that have just been done. To cancel, raise from it.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be read, or there are no samples.
+        SettingError
+            If the sound has another rate than the model.
+        """
+        blocks = []
+        for block in self._stream_song(song):
+            blocks.append((block.mix, block.stems))
+            if progress:
+                progress(len(block.mix) / self.rate)
+        mix = np.concatenate([mix for mix, _ in blocks])
+        stems = np.concatenate([stems for _, stems in blocks], axis=1)
+        parts = {name: Audio(stem, self.rate) for name, stem in zip(self.stems, stems, strict=True)}
+        return Separation(Audio(mix, self.rate), parts)
+
+    def stream(
+        self, blocks: Iterable[Samples], before: Samples | None = None
+    ) -> Generator[StemBlock, None, None]:
+        """Separate sound as it comes.
+
+        A stream may start inside a song: at a multiple of `step`, given what is `before` that
+        place, it yields what the whole song's stream does after its first `context` samples.
+
+        Parameters
+        ----------
+        blocks
+            The mixture in blocks [samples, 2] of any lengths, at `rate`.
+        before
+            The sound before the first block, [n, 2]; n_fft samples are enough.
+
+        Yields
+        ------
+        StemBlock
+            Stretches of some 1.5 s, in order and without gaps, as soon as they are final. Their
+            lengths add up to what came in. Close the generator to stop early.
+        """
+        card = self.model.card
+        mixture = _Mixture(self.stft, card.stft, card.bins, before)
+        regridder = Regridder(card.stft, self.stft, card.bins)
+        synthesis = _Synthesis(self.stft, mixture)
+        for masks in self._masks(mixture.magnitudes(blocks)):
+            yield from synthesis.push(sharpen(regridder.push(masks), self.exponent))
+        rest = regridder.flush(self.stft.frames(mixture.length))
+        if rest is not None:
+            yield from synthesis.push(sharpen(rest, self.exponent))
+
+    def _stream_song(self, song: str | Path | Audio) -> Iterator[StemBlock]:
+        if isinstance(song, Audio):
+            if not len(song.samples):
+                raise AudioError("the sound has no samples; nothing to separate")
+            if song.rate != self.rate:
+                raise SettingError(
+                    f"the sound has {song.rate} Hz, {self.model.card.name} takes {self.rate} Hz; "
+                    "resample it with stemlab.audio.resample"
+                )
+            yield from self.stream([song.samples])
+            return
+        with Reader(song, self.rate) as reader:
+            yield from self.stream(reader.blocks())
+
+    def _masks(self, magnitudes: Iterable[NDArray[np.float32]]) -> Iterator[Masks]:
+        """Run the model over overlapping windows and cross-fade their masks into one stream."""
+        fade_in = np.linspace(0, 1, self._overlap + 2, dtype=np.float32)[1:-1, None, None, None]
+        step = self._step
+        tail: Masks | None = None
+        for masks, last in _ahead(self._run, self._windows(magnitudes)):
+            if tail is not None:
+                faded = min(len(tail), len(masks))
+                weight = fade_in[:faded]
+                masks[:faded] = masks[:faded] * weight + tail[:faded] * (1 - weight)
+            yield masks if last else masks[:step]
+            tail = masks[step:]
+
+    def _windows(
+        self, magnitudes: Iterable[NDArray[np.float32]]
+    ) -> Iterator[tuple[NDArray[np.float32], bool] | None]:
+        """Cut frames into windows of T that overlap; the flag marks the last, shorter one.
+
+        Where new frames complete no window, None lets finished work go on.
+        """
+        frames, step = self.model.card.frames, self._step
+        held: NDArray[np.float32] = np.zeros((0, self.model.card.bins, 2), np.float32)
+        for new in magnitudes:
+            held = np.concatenate([held, new])
+            while len(held) > frames:
+                yield held[:frames], False
+                held = held[step:]
+            yield None
+        if len(held):
+            yield held, True
+
+    def _run(self, window: tuple[NDArray[np.float32], bool]) -> tuple[Masks, bool]:
+        magnitude, last = window
+        missing = self.model.card.frames - len(magnitude)
+        padded = np.pad(magnitude, ((0, missing), (0, 0), (0, 0))) if missing else magnitude
+        return self.model.masks(padded)[: len(magnitude)], last
+
+
+class _Mixture:
+    """The mixture's way to the model; samples and spectrum wait here for their masks."""
+
+    def __init__(self, stft: Stft, native: Stft, band: int, before: Samples | None) -> None:
+        self._band, self._batch = band, BATCH * native.hop
+        self._own = stft.analyser(before)
+        self._native = self._own if stft == native else native.analyser(before)
+        self.samples: Fifo[np.float32] = Fifo()
+        self.spectrum: Fifo[np.complex64] = Fifo()
+        self.length = 0
+
+    def magnitudes(self, blocks: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
+        """Yield the magnitudes the model reads, [frames, F, 2]."""
+        for block in reblock(blocks, self._batch):
+            self.length += len(block)
+            self.samples.push(block)
+            spectrum = self._own.push(block)
+            self.spectrum.push(spectrum)
+            yield self._magnitude(
+                spectrum if self._native is self._own else self._native.push(block)
+            )
+        spectrum = self._own.flush()
+        self.spectrum.push(spectrum)
+        yield self._magnitude(spectrum if self._native is self._own else self._native.flush())
+
+    def _magnitude(self, spectrum: Spectrum) -> NDArray[np.float32]:
+        magnitude: NDArray[np.float32] = np.abs(spectrum[:, : self._band])
+        return magnitude
+
+
+class _Synthesis:
+    """Masks in, stem blocks out."""
+
+    def __init__(self, stft: Stft, mixture: _Mixture) -> None:
+        self._mixture = mixture
+        self._synthesiser = stft.synthesiser()
+        self._masks: Fifo[np.float32] = Fifo()
+        self._start = 0
+        self._frame = 0
+
+    def push(self, masks: Masks) -> Iterator[StemBlock]:
+        """Take the masks of the next frames, [frames, F, 2, stems]; yield what they complete."""
+        self._masks.push(masks)
+        while count := min(BATCH, len(self._masks), len(self._mixture.spectrum)):
+            yield self._block(self._masks.take(count), self._mixture.spectrum.take(count))
+
+    def _block(self, masks: Masks, spectrum: Spectrum) -> StemBlock:
+        masks = extend(masks, spectrum.shape[1])
+        # The last stem is what the others leave: one synthesis less, and the sum is the mix.
+        parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
+        mix = self._mixture.samples.take(min(len(parts), len(self._mixture.samples)))
+        parts = parts[: len(mix)]
+        stems = np.concatenate([parts, (mix - parts.sum(-1))[..., None]], axis=-1)
+        block = StemBlock(self._start, mix, np.moveaxis(stems, -1, 0), self._frame, spectrum, masks)
+        self._start += len(mix)
+        self._frame += len(masks)
+        return block
+
+
+def _ahead(function: Callable[[Item], Result], items: Iterable[Item | None]) -> Iterator[Result]:
+    """Map in a thread, one item ahead of whoever takes the results; None is passed over."""
+    pool = ThreadPoolExecutor(1)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            if item is not None:
+                waiting.append(pool.submit(function, item))
+            if len(waiting) > 1 or (waiting and waiting[0].done()):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,221 @@
+"""Short-time Fourier transform: analysis and synthesis, whole or block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from scipy.signal import get_window
+
+from stemlab.errors import SettingError
+
+Samples: TypeAlias = NDArray[np.float32]
+Spectrum: TypeAlias = NDArray[np.complex64]
+Window: TypeAlias = str | tuple[Any, ...]
+
+# Frames transformed at once: their working set stays in the cache.
+BATCH = 64
+# Below this ratio of weakest to strongest overlap, float32 no longer reconstructs.
+NOLA_FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class Stft:
+    """A pair of transforms that gives back what it was given.
+
+    Frame i starts at sample ``i·hop − (n_fft − hop)``, so that each sample lies in all the frames
+    it can lie in and the sum of squared windows repeats every `hop` samples. Synthesis is the
+    weighted overlap-add of Griffin and Lim (1984), the least-squares inverse for a spectrum that
+    was changed: ``x[n] = Σ w[n−t]·y_t[n−t] / Σ w²[n−t]``.
+
+    Parameters
+    ----------
+    n_fft
+        Length of window and transform, in samples.
+    hop
+        Step from frame to frame, in samples.
+    window
+        Any window that `scipy.signal.get_window` knows, such as ``"hann"`` or ``("kaiser", 8.6)``.
+
+    Raises
+    ------
+    SettingError
+        If the window is unknown, the hop is longer than the window, or the overlapped windows
+        leave samples that cannot be reconstructed (the NOLA condition).
+
+    Examples
+    --------
+    >>> stft = Stft(1024, 256)
+    >>> noise = np.random.default_rng(0).standard_normal((5000, 2), dtype=np.float32)
+    >>> spectrum = stft.analyse(noise)
+    >>> spectrum.shape
+    (23, 513, 2)
+    >>> bool(np.allclose(stft.synthesise(spectrum, 5000), noise, atol=1e-5))
+    True
+    """
+
+    n_fft: int = 4096
+    hop: int = 1024
+    window: Window = "hann"
+
+    def __post_init__(self) -> None:
+        """Refuse a pair of window and hop that cannot reconstruct."""
+        if self.n_fft < 2 or self.hop < 1:  # noqa: PLR2004 - the shortest transform with a bin
+            raise SettingError(
+                f"n_fft {self.n_fft} and hop {self.hop}: n_fft must be 2 or more, the hop 1 or more"
+            )
+        if self.hop > self.n_fft:
+            raise SettingError(
+                f"hop {self.hop} is longer than the window of {self.n_fft} samples: "
+                "samples between the windows would be lost; choose a shorter hop"
+            )
+        weakest, strongest = float(self._overlap.min()), float(self._overlap.max())
+        if not weakest > NOLA_FLOOR * strongest:
+            raise SettingError(
+                f"window {self.window!r} of {self.n_fft} samples with hop {self.hop} cannot "
+                "reconstruct (NOLA): some samples lie only under the window's zeros; "
+                "choose a shorter hop"
+            )
+
+    @property
+    def bins(self) -> int:
+        """Number of frequency bins, n_fft // 2 + 1."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def lead(self) -> int:
+        """Samples by which the first frame starts before the sound: n_fft − hop."""
+        return self.n_fft - self.hop
+
+    def frames(self, length: int) -> int:
+        """Return the number of frames that touch a sound of `length` samples."""
+        return -(-(length + self.lead) // self.hop) if length else 0
+
+    def centre(self, frame: NDArray[np.float64] | float) -> Any:
+        """Return the sample at the middle of a frame's window."""
+        return frame * self.hop - self.lead + self.n_fft / 2
+
+    def analyse(self, samples: Samples) -> Spectrum:
+        """Transform a whole sound [samples, channels] to [frames, bins, channels]."""
+        analyser = Analyser(self)
+        return np.concatenate([analyser.push(samples), analyser.flush()])
+
+    def synthesise(self, spectrum: NDArray[np.complexfloating[Any, Any]], length: int) -> Samples:
+        """Transform [frames, bins, …] back to the first `length` samples, [length, …]."""
+        return Synthesiser(self).push(spectrum)[:length]
+
+    def analyser(self, before: Samples | None = None) -> Analyser:
+        """Return a block-by-block analysis; `before` [n, channels] precedes its first sample."""
+        return Analyser(self, before)
+
+    def synthesiser(self) -> Synthesiser:
+        """Return a block-by-block synthesis that starts at frame 0."""
+        return Synthesiser(self)
+
+    @cached_property
+    def taper(self) -> NDArray[np.float32]:
+        """The periodic window, [n_fft]."""
+        try:
+            return get_window(self.window, self.n_fft).astype(np.float32)
+        except (ValueError, TypeError) as error:
+            raise SettingError(
+                f"window {self.window!r} cannot be made: {error}; "
+                "name one that scipy.signal.get_window knows"
+            ) from error
+
+    @cached_property
+    def _overlap(self) -> NDArray[np.float64]:
+        """Sum of the squared windows over one hop, [hop]."""
+        periods = -(-self.n_fft // self.hop)
+        squared = np.zeros(periods * self.hop)
+        squared[: self.n_fft] = self.taper.astype(np.float64) ** 2
+        total: NDArray[np.float64] = squared.reshape(periods, self.hop).sum(0)
+        return total
+
+
+class Analyser:
+    """Samples in, block by block; frames out as soon as they are complete."""
+
+    def __init__(self, stft: Stft, before: Samples | None = None) -> None:
+        self._stft = stft
+        self._tail = None if before is None else self._lead_in(before)
+        self._pushed = 0
+        self._frames = 0
+
+    def push(self, samples: Samples) -> Spectrum:
+        """Take [n, channels]; return the frames that this completes, [frames, bins, channels]."""
+        if self._tail is None:
+            self._tail = self._lead_in(samples[:0])
+        self._pushed += len(samples)
+        joined = np.concatenate([self._tail, samples])
+        count = max(0, (len(joined) - self._stft.lead) // self._stft.hop)
+        self._frames += count
+        self._tail = joined[count * self._stft.hop :]
+        return self._transform(joined, count)
+
+    def flush(self) -> Spectrum:
+        """Return the frames that reach beyond the end, as if silence followed."""
+        if self._tail is None:
+            return np.zeros((0, self._stft.bins, 2), np.complex64)
+        missing = self._stft.frames(self._pushed) - self._frames
+        silence = np.zeros((missing * self._stft.hop, *self._tail.shape[1:]), np.float32)
+        return self._transform(np.concatenate([self._tail, silence]), missing)
+
+    def _lead_in(self, before: Samples) -> Samples:
+        """Return the `lead` samples that the first frame reaches back to, silence if unknown."""
+        known = before[max(0, len(before) - self._stft.lead) :]
+        return np.pad(known, ((self._stft.lead - len(known), 0), *[(0, 0)] * (known.ndim - 1)))
+
+    def _transform(self, samples: Samples, count: int) -> Spectrum:
+        stft = self._stft
+        spectrum = np.empty((count, samples.shape[1], stft.bins), np.complex64)
+        for start in range(0, count, BATCH):
+            stop = min(start + BATCH, count)
+            piece = samples[start * stft.hop : (stop - 1) * stft.hop + stft.n_fft]
+            views = np.lib.stride_tricks.sliding_window_view(piece, stft.n_fft, axis=0)[:: stft.hop]
+            spectrum[start:stop] = scipy.fft.rfft(views * stft.taper)
+        return np.moveaxis(spectrum, 1, 2)
+
+
+class Synthesiser:
+    """Frames in, block by block; samples out as soon as no later frame can change them.
+
+    The `Stft.frames(length)` frames of a sound give `length` samples and a few beyond its end.
+    """
+
+    def __init__(self, stft: Stft) -> None:
+        self._stft = stft
+        self._skip = stft.lead
+        self._tail: Samples | None = None
+
+    def push(self, spectrum: NDArray[np.complexfloating[Any, Any]]) -> Samples:
+        """Take [frames, bins, …]; return the samples that are final now, [n, …]."""
+        stft, frames = self._stft, len(spectrum)
+        final = [self._overlap_add(spectrum[i : i + BATCH]) for i in range(0, frames, BATCH)]
+        samples = np.concatenate(final or [np.zeros((0, *spectrum.shape[2:]), np.float32)])
+        skipped = min(self._skip, len(samples))
+        self._skip -= skipped
+        return (
+            samples[skipped:] * self._normaliser(len(samples) // stft.hop, spectrum.ndim)[skipped:]
+        )
+
+    def _overlap_add(self, spectrum: NDArray[np.complexfloating[Any, Any]]) -> Samples:
+        stft, count = self._stft, len(spectrum)
+        frames = scipy.fft.irfft(np.moveaxis(spectrum, 1, -1), stft.n_fft)
+        frames *= stft.taper
+        total = np.zeros((*frames.shape[1:-1], count * stft.hop + stft.lead), np.float32)
+        if self._tail is not None:
+            total[..., : stft.lead] = np.moveaxis(self._tail, 0, -1)
+        for i in range(count):
+            total[..., i * stft.hop : i * stft.hop + stft.n_fft] += frames[i]
+        samples = np.moveaxis(total, -1, 0)
+        self._tail = samples[count * stft.hop :]
+        return samples[: count * stft.hop]
+
+    def _normaliser(self, hops: int, ndim: int) -> NDArray[np.float32]:
+        inverse = np.tile((1 / self._stft._overlap).astype(np.float32), hops)  # noqa: SLF001
+        return inverse.reshape(-1, *[1] * (ndim - 2))

@@ -1,0 +1,265 @@
+// The page's side of the sound: one AudioContext, one Deck for each song, blocks asked for in playing order.
+
+const AHEAD = 30; // seconds asked for ahead of the playhead
+const BEHIND = 10; // seconds kept behind it
+const CREDIT = 8; // blocks under way from the kernel at once
+const PAUSE = 50; // ms between two wishes while the playhead is dragged about
+const PATIENCE = 4; // seconds without a block after which the deck asks anew
+const LOOKAHEAD = 95; // samples by which the limiter delays
+
+/**
+ * @typedef {{stems: number, length: number, block: number, rate: number}} Song
+ * @typedef {{line: string, epoch: number, blocks: number[], received: number, credit: number}} Wish on a line
+ *   of its own; a new epoch forgets older wishes; no more than `credit` blocks may be under way
+ * @typedef {{position: number, moving: boolean, starved: boolean, underruns: number, peaks: number[], frame: number,
+ *   tempo?: number}} Report `tempo` seconds of the song a second, 1 if it is not named
+ * @typedef {{now: () => number, gains: () => Float32Array, playing: boolean, seek: (seconds: number) => void,
+ *   output: AudioNode, manager: any, context: AudioContext}} Live
+ * @typedef {{players: Map<string, any>, audio?: Promise<AudioContext>, stretch?: Promise<void>, page: string}} Page
+ */
+
+/** What all stemlab widgets of this page share. @returns {Page} */
+export function page() {
+  const shared = /** @type {{stemlab?: Page}} */ (globalThis);
+  shared.stemlab ??= { players: new Map(), page: pageName() };
+  return shared.stemlab;
+}
+
+/** A name of this browser tab that outlives a reload. */
+function pageName() {
+  const name = sessionStorage.getItem("stemlab") ?? unique();
+  sessionStorage.setItem("stemlab", name);
+  return name;
+}
+
+function unique() {
+  return Math.random().toString(36).slice(2);
+}
+
+/**
+ * The page's one AudioContext, with the processors of worklet.js loaded.
+ * @param {string} worklet source text @param {number} rate
+ */
+export function audio(worklet, rate) {
+  const open = async () => {
+    const context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
+    const url = URL.createObjectURL(new Blob([worklet], { type: "text/javascript" }));
+    await context.audioWorklet.addModule(url);
+    URL.revokeObjectURL(url);
+    return context;
+  };
+  return (page().audio ??= open());
+}
+
+/** The end of the way: a level, a limiter, meters. */
+export class Master {
+  /** @param {AudioContext} context */
+  constructor(context) {
+    this.node = new AudioWorkletNode(context, "stemlab-limiter", { outputChannelCount: [2] });
+    this.peaks = [0, 0];
+    this.gain = 1; // the least of late by which the limiter held back
+    this.node.port.onmessage = ({ data }) => Object.assign(this, data);
+    this.input = this.output = /** @type {AudioNode} */ (this.node);
+  }
+
+  /** @param {number} level */
+  setLevel(level) {
+    this.node.port.postMessage({ level });
+  }
+
+  close() {
+    this.node.disconnect();
+    this.node.port.postMessage({ close: true });
+  }
+}
+
+/** A song on the page: its blocks, its transport, the node that mixes its stems. */
+export class Deck {
+  static processor = "stemlab-mixer";
+  /** @type {Map<number, true>} */
+  #here = new Map();
+  /** @type {Set<number>} */
+  #asked = new Set();
+  #epoch = 0;
+  #received = 0;
+  #reported = 0;
+  #lastWish = 0;
+  #unanswered = 0;
+  #timer = 0;
+  #lastNews = performance.now();
+  /** @type {[number, number] | null} */
+  #loop = null;
+
+  /**
+   * @param {AudioContext} context @param {Song} song
+   * @param {(wish: Wish) => void} ask sends for blocks @param {(line: string) => void} hangUp gives a line up
+   */
+  constructor(context, song, ask, hangUp) {
+    this.context = context;
+    this.song = song;
+    this.ask = ask;
+    this.hangUp = hangUp;
+    this.line = unique();
+    this.playing = false;
+    /** @type {Report} */
+    this.report = { position: 0, moving: false, starved: false, underruns: 0, peaks: [], frame: 0 };
+    this.onreport = () => {};
+    this.onend = () => {};
+    const { processor } = /** @type {typeof Deck} */ (this.constructor);
+    const shape = { numberOfInputs: 0, outputChannelCount: [2] };
+    this.mixer = new AudioWorkletNode(context, processor, { ...shape, processorOptions: song });
+    this.mixer.port.onmessage = ({ data }) => this.#hear(data);
+  }
+
+  /** @param {any} news from the mixer */
+  #hear(news) {
+    if (news.ended) {
+      this.playing = false;
+      this.onend();
+      return;
+    }
+    this.report = news;
+    this.#fill();
+    this.onreport();
+  }
+
+  /** @param {number} index @param {Int16Array} samples interleaved [stems, block, 2] */
+  load(index, samples) {
+    this.#asked.delete(index);
+    this.#received++;
+    this.#lastNews = performance.now();
+    this.#here.set(index, true);
+    this.mixer.port.postMessage({ block: index, samples }, [samples.buffer]);
+    this.#fill();
+  }
+
+  /** Starts at once or, sample by sample, at a time of the context. @param {number} at seconds */
+  play(at = 0) {
+    if (this.report.position >= this.song.length) this.seek(0);
+    this.playing = true;
+    this.mixer.port.postMessage({ play: true, at: Math.round(at * this.song.rate) });
+    this.#fill();
+  }
+
+  pause() {
+    this.playing = false;
+    this.mixer.port.postMessage({ play: false, at: 0 });
+  }
+
+  /** @param {number} seconds @param {number} at frame of the context; a deck of its own tempo waits for it */
+  seek(seconds, at = 0) {
+    const { length, rate } = this.song;
+    const position = Math.round(Math.min(Math.max(seconds * rate, 0), length));
+    this.report = { ...this.report, position, moving: false };
+    this.mixer.port.postMessage({ seek: position, at });
+    this.renew();
+  }
+
+  /** Repeats [a, b) seconds, or with null plays on. @param {[number, number] | null} span */
+  loop(span) {
+    const { rate } = this.song;
+    this.#loop = span && [Math.round(span[0] * rate), Math.round(span[1] * rate)];
+    this.mixer.port.postMessage({ loop: this.#loop });
+    this.renew();
+  }
+
+  /** @param {[number, number][]} pairs gain left and right of each stem */
+  setGains(pairs) {
+    this.mixer.port.postMessage({ gains: pairs });
+  }
+
+  /** Seconds of the song that leave the loudspeaker now. */
+  now() {
+    const { rate } = this.song;
+    const { position, moving, frame } = this.report;
+    if (!moving) return position / rate;
+    const latency = (this.context.outputLatency || this.context.baseLatency) + LOOKAHEAD / rate;
+    const passed = this.context.currentTime - frame / this.context.sampleRate - latency;
+    return Math.max(0, position / rate + Math.min(passed, 0.3) * (this.report.tempo ?? 1));
+  }
+
+  /** Seconds that can be played without another block. */
+  buffered() {
+    const { block, rate, length } = this.song;
+    const order = this.#upcoming();
+    const gap = order.findIndex((k) => !this.#here.has(k));
+    const blocks = gap < 0 ? order.length : gap;
+    const inside = this.report.position % block;
+    return Math.max(0, Math.min(blocks * block - inside, this.#loop ? Infinity : length - this.report.position)) / rate;
+  }
+
+  /** Seconds for which the kernel has not answered a wish. */
+  silence() {
+    return this.#unanswered && (performance.now() - this.#unanswered) / 1000;
+  }
+
+  /** The kernel has answered. */
+  acknowledge() {
+    this.#unanswered = 0;
+  }
+
+  /** Asks on a new line, since what was under way on the old one may be lost. */
+  redial() {
+    this.hangUp(this.line);
+    this.line = unique();
+    this.#received = this.#reported = 0;
+    this.renew();
+  }
+
+  /** Forgets what is under way and asks from the playhead. */
+  renew() {
+    this.#epoch++;
+    this.#asked.clear();
+    this.#lastNews = performance.now();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fill(), this.#lastWish + PAUSE - performance.now());
+  }
+
+  /** Blocks in the order in which they will be played. */
+  #upcoming() {
+    const { block, rate, length } = this.song;
+    const order = /** @type {Set<number>} */ (new Set());
+    let at = Math.min(this.report.position, length - 1);
+    for (let n = Math.ceil((AHEAD * rate) / block); n > 0 && at < length; n--) {
+      order.add(Math.floor(at / block));
+      const next = (Math.floor(at / block) + 1) * block;
+      at = this.#loop && at < this.#loop[1] && next >= this.#loop[1] ? this.#loop[0] : next;
+    }
+    return [...order];
+  }
+
+  #fill() {
+    const order = this.#upcoming();
+    this.#drop(order);
+    if (this.#asked.size && performance.now() - this.#lastNews > 1000 * PATIENCE) return this.redial();
+    const room = 2 * CREDIT - this.#asked.size;
+    const missing = order.filter((k) => !this.#here.has(k) && !this.#asked.has(k));
+    const blocks = room < CREDIT ? [] : missing.slice(0, room);
+    if (!blocks.length && this.#received - this.#reported < CREDIT / 2) return;
+    if (!this.#asked.size) this.#lastNews = performance.now();
+    for (const k of blocks) this.#asked.add(k);
+    this.#reported = this.#received;
+    this.#lastWish = performance.now();
+    this.#unanswered ||= performance.now();
+    this.ask({ line: this.line, epoch: this.#epoch, blocks, received: this.#received, credit: CREDIT });
+  }
+
+  /** @param {number[]} order blocks to keep, besides the few behind the playhead */
+  #drop(order) {
+    const keep = new Set(order);
+    const { position } = this.report;
+    const { block, rate } = this.song;
+    const drop = [...this.#here.keys()].filter(
+      (k) => !keep.has(k) && (k * block > position || (k + 1) * block < position - BEHIND * rate),
+    );
+    if (!drop.length) return;
+    for (const k of drop) this.#here.delete(k);
+    this.mixer.port.postMessage({ drop });
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.mixer.disconnect();
+    this.mixer.port.postMessage({ close: true });
+  }
+}

@@ -1,0 +1,181 @@
+"""MaskView: spectrogram, masks and what is heard, in step with the player."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import singledispatch
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import ipywidgets
+import numpy as np
+import traitlets
+
+from stemlab import colours, picture
+from stemlab.errors import SettingError
+from stemlab.picture import Picture
+from stemlab.separator import Separation
+from stemlab.widgets import module, source
+from stemlab.widgets.player import StemPlayer
+
+if TYPE_CHECKING:
+    from stemlab.masks import Masks
+    from stemlab.separator import StemBlock
+    from stemlab.spectral import Spectrum
+
+# Columns a message: some 300 kB, so that sound for the player gets in between.
+COLUMNS = 256
+
+
+class MaskView(anywidget.AnyWidget):
+    """A live picture of a mixture, its masks and what is heard.
+
+    The left side shows the mixture's levels and below them ``mixture x Σ gain·mask``, painted in
+    the browser as faders move; the right side shows the mask of each stem. Pointing reads time,
+    frequency, levels and masks; the wheel zooms in time (with Ctrl in frequency), dragging
+    scrolls, a click moves the play-head, and all of it works by keyboard.
+
+    Parameters
+    ----------
+    shown
+        A `StemPlayer`, whose clock, faders and separation the view follows; or what is finished:
+        a `Separation`, or a `Picture` of any spectrum and masks, with a play-head (`position`) and
+        gains (`levels`) of the view's own.
+
+    Raises
+    ------
+    SettingError
+        If it is none of these, or the player has nothing to play.
+
+    Attributes
+    ----------
+    picture
+        What is shown, also for `plot_spectrogram` and `plot_masks`.
+    position
+        Play-head of a view without a player, in seconds.
+    levels
+        Gains of a view without a player, one for each stem.
+
+    Examples
+    --------
+    >>> from stemlab.spectral import Stft
+    >>> noise = np.random.default_rng(0).standard_normal((44_100, 2), dtype=np.float32)
+    >>> spectrum = Stft().analyse(noise)
+    >>> half = np.full((*spectrum.shape, 2), 0.5, np.float32)
+    >>> view = MaskView(Picture.of(spectrum, half, ["vocals", "accompaniment"]))
+    >>> view.levels = [1, 0]  # keep the vocals only
+    """
+
+    _esm = module("controls.js", "axes.js", "cells.js", "maskview.js")
+    _css = source("maskview.css")
+
+    player = traitlets.Instance(StemPlayer, allow_none=True).tag(
+        sync=True, **ipywidgets.widget_serialization
+    )
+    stems = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    hues = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    tables = traitlets.Bytes().tag(sync=True)
+    grid = traitlets.Dict().tag(sync=True)
+    levels = traitlets.List(traitlets.Float()).tag(sync=True)
+    position = traitlets.Float(0).tag(sync=True)
+
+    def __init__(self, shown: StemPlayer | Separation | Picture) -> None:
+        player = shown if isinstance(shown, StemPlayer) else None
+        self.picture = _picture(shown)
+        self._lock = Lock()
+        self._asked = False
+        names = list(self.picture.stems)
+        hues = colours.hues(names)
+        super().__init__(
+            player=player,
+            stems=names,
+            hues=hues,
+            tables=_tables(hues),
+            grid=_grid(self.picture),
+            levels=[1.0] * len(names),
+        )
+        self.on_msg(self._answer)
+        if player:
+            player.on_block(self._paint)
+
+    def close(self) -> None:
+        """Remove the view and follow the player no longer."""
+        if self.player:
+            # A player that was closed first has forgotten the view already.
+            with suppress(ValueError):
+                self.player.on_block(self._paint, remove=True)
+        super().close()
+
+    def _paint(self, block: StemBlock) -> None:
+        """Take a part that was separated; called on the player's thread."""
+        self._show(block.frame, block.spectrum, block.masks)
+
+    def _show(self, frame: int, spectrum: Spectrum, masks: Masks) -> None:
+        with self._lock:
+            touched = self.picture.paint(frame, spectrum, masks)
+            if self._asked:
+                self._post(touched)
+
+    def _answer(self, _widget: object, _content: object, _buffers: object) -> None:
+        """Send all that is painted to a page that has just come."""
+        with self._lock:
+            self._asked = True
+            edges = np.flatnonzero(np.diff(self.picture.painted, prepend=False, append=False))
+            for start, stop in edges.reshape(-1, 2):
+                self._post(range(start, stop))
+
+    def _post(self, columns: range) -> None:
+        for first in columns[::COLUMNS]:
+            cells = self.picture.columns[first : min(first + COLUMNS, columns.stop)]
+            self.send({"first": int(first)}, [cells.data])
+
+
+@singledispatch
+def _picture(shown: object) -> Picture:
+    """Return the picture of what is to be shown; a player's fills later."""
+    raise SettingError(
+        f"a {type(shown).__name__} cannot be shown: pass a StemPlayer, a Separation or a Picture"
+    )
+
+
+@_picture.register
+def _(picture: Picture) -> Picture:
+    return picture
+
+
+@_picture.register
+def _(player: StemPlayer) -> Picture:
+    if player.track is None:
+        raise SettingError(player.error)
+    track, stft = player.track, player.stft
+    return Picture(track.names, stft.frames(track.length), stft=stft, rate=track.rate)
+
+
+@_picture.register
+def _(separation: Separation) -> Picture:
+    stems = {name: stem.samples for name, stem in separation.stems.items()}
+    return Picture.of_stems(stems, rate=separation.rate)
+
+
+def _grid(shown: Picture) -> dict[str, Any]:
+    """Return what the cells stand for, as maskview.js declares it."""
+    return {
+        "columns": len(shown.columns),
+        "rows": shown.axis.rows,
+        "pace": shown.pace,
+        "origin": shown.origin,
+        "scale": shown.axis.scale,
+        "low": shown.axis.low,
+        "high": shown.axis.high,
+        "floor": picture.FLOOR,
+        "ceiling": picture.CEILING,
+        "shown": list(picture.SHOWN),
+    }
+
+
+def _tables(hues: list[str]) -> bytes:
+    """Return the colour tables: of levels, then of each mask by night, then by day."""
+    masks = [colours.ramp(hue, dark=dark) for dark in (True, False) for hue in hues]
+    tables: bytes = np.stack([picture.level_table(), *masks]).tobytes()
+    return tables

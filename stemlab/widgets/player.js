@@ -1,0 +1,278 @@
+// StemPlayer's page side: the face of a player.
+
+import { audio, page } from "./engine.js";
+import { button, clock, drawBars, drawSong, element, height, meter, press, slider, waveform } from "./controls.js";
+import { Player } from "./transport.js";
+
+/**
+ * @typedef {import("@anywidget/types").AnyModel<any>} Model
+ * @typedef {import("./transport.js").Field} Field
+ */
+
+const percent = (/** @type {number} */ value) => `${Math.round(100 * value)} %`;
+const side = (/** @type {number} */ value) =>
+  Math.abs(value) < 0.01 ? "centre" : `${percent(Math.abs(value))} ${value < 0 ? "left" : "right"}`;
+const LEVEL = { min: 0, max: 1.5, rest: 1, text: percent };
+const PAN = { min: -1, max: 1, rest: 0, text: side };
+
+/** The face of a player. */
+class Face {
+  /** @param {Player} player @param {HTMLElement} el */
+  constructor(player, el) {
+    this.player = player;
+    this.model = player.model;
+    this.colours = this.model.get("colours");
+    this.selected = 0;
+    this.markA = NaN;
+    this.dirty = true;
+    this.frame = 0;
+    this.lastHealth = 0;
+    this.lastLimit = -1e9;
+    this.waves = [this.wave("overview"), ...player.stems.map(() => this.wave("lane"))];
+    this.rows = player.stems.map((stem, s) => this.row(stem, s));
+    this.root = element("div", {
+      class: "stemlab-player", tabindex: "0", role: "group", "aria-label": `Player: ${this.model.get("title")}`,
+      "data-lm-suppress-shortcuts": "true", onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
+      onpointerdown: (/** @type {Event} */ event) => this.focus(event),
+    }, this.transport(), this.waves[0].node, ...this.rows.map((row) => row.node), this.foot());
+    el.append(element("div", { class: "stemlab-frame" }, this.root));
+    this.resize = new ResizeObserver(() => (this.dirty = true));
+    this.resize.observe(this.root);
+  }
+
+  /** @param {string} kind */
+  wave(kind) {
+    const { player } = this;
+    const wave = waveform({
+      duration: this.model.get("duration"),
+      seek: (seconds) => player.seek(seconds),
+      mark: (a, b) => player.set({ loop: [a, b] }),
+    });
+    wave.node.classList.add(kind);
+    return wave;
+  }
+
+  transport() {
+    const { player } = this;
+    this.play = button("Play", "", () => player.toggle());
+    this.play.className = "play";
+    this.time = element("span", { class: "time", role: "timer", "aria-label": "Position" });
+    this.left = element("span", { class: "left", role: "timer", "aria-label": "Time left" });
+    const a = button("Loop start", "A", () => (this.markA = player.deck.now()));
+    const b = button("Loop end", "B", () => this.closeLoop());
+    this.loop = button("Loop off", "⟲", () => player.set({ loop: [] }));
+    const title = element("span", { class: "title" }, this.model.get("title"));
+    return element("div", { class: "transport" }, this.play, title,
+      element("div", { class: "group", role: "group", "aria-label": "Loop" }, a, b, this.loop),
+      element("div", { class: "clock" }, this.time, this.left));
+  }
+
+  closeLoop() {
+    const b = this.player.deck.now();
+    const a = Number.isNaN(this.markA) ? 0 : this.markA;
+    if (b - a > 0.05) this.player.set({ loop: [a, b] });
+  }
+
+  /** @param {string} stem @param {number} s */
+  row(stem, s) {
+    const { player } = this;
+    const flip = (/** @type {Field} */ field) => player.change(field, s, !this.model.get(field)[s]);
+    const mute = button(`Mute ${stem}`, "M", () => flip("mutes"));
+    mute.className = "mute";
+    const solo = button(`Solo ${stem}`, "S", () => flip("solos"));
+    solo.className = "solo";
+    const name = stem[0].toUpperCase() + stem.slice(1);
+    const level = slider(`${name} level`, LEVEL, (value) => player.change("levels", s, value));
+    const pan = slider(`${name} pan`, PAN, (value) => player.change("pans", s, value));
+    pan.input.className = "pan";
+    const figure = element("output", { class: "figure" });
+    const peak = meter();
+    const node = element("div", {
+      class: "row", role: "group", "aria-label": stem, style: `--hue: ${this.colours[s]}`,
+      onpointerdown: () => this.select(s),
+    },
+    element("span", { class: "name" }, name), mute, solo, level.input, figure, pan.input,
+    this.waves[s + 1].node, peak.node);
+    return { node, mute, solo, level, pan, figure, peak };
+  }
+
+  foot() {
+    const { player } = this;
+    this.master = slider("Master level", LEVEL, (value) => player.set({ master: value }));
+    this.masterFigure = element("output", { class: "figure" });
+    this.masterMeters = [meter(), meter()];
+    this.limit = element("span", { class: "limit", role: "status", "aria-label": "Limiter" }, "LIMIT");
+    this.health = element("span", { class: "health" });
+    this.complaint = element("span", { class: "complaint", role: "alert" });
+    return element("div", { class: "foot" },
+      element("span", { class: "name" }, "Master"), this.master.input, this.masterFigure,
+      ...this.masterMeters.map((one) => one.node), this.limit, this.complaint, this.health);
+  }
+
+  /** @param {Event} event */
+  focus(event) {
+    if (!(event.target instanceof HTMLInputElement)) this.root.focus({ preventScroll: true });
+    this.player.context.resume();
+  }
+
+  /** @param {number} s */
+  select(s) {
+    this.selected = (s + this.rows.length) % this.rows.length;
+    this.rows.forEach((row, i) => row.node.classList.toggle("selected", i === this.selected));
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = this.shortcut(event);
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  }
+
+  /** What a key does, or nothing where the control that has the focus needs it. @param {KeyboardEvent} event */
+  shortcut(event) {
+    const { player, selected } = this;
+    const { target, code, shiftKey } = event;
+    const flip = (/** @type {Field} */ field, /** @type {number} */ s) => () =>
+      player.change(field, s, !this.model.get(field)[s]);
+    const digit = /^(?:Digit|Numpad)([1-9])$/.exec(code);
+    if (digit && Number(digit[1]) <= player.stems.length)
+      return flip(shiftKey ? "solos" : "mutes", Number(digit[1]) - 1);
+    if (code === "KeyM") return flip("mutes", selected);
+    if (code === "KeyS") return flip("solos", selected);
+    if (code === "Space" && !(target instanceof HTMLButtonElement)) return () => player.toggle();
+    if (target instanceof HTMLInputElement) return undefined;
+    const now = player.deck.now();
+    const step = shiftKey ? 1 : 5;
+    return {
+      ArrowLeft: () => player.seek(now - step),
+      ArrowRight: () => player.seek(now + step),
+      ArrowUp: () => this.select(selected - 1),
+      ArrowDown: () => this.select(selected + 1),
+      Home: () => player.seek(0),
+    }[code];
+  }
+
+  /** Follows the model and draws as often as the screen does. @returns {() => void} stops it */
+  start() {
+    for (const name of ["levels", "mutes", "solos", "pans", "master", "playing", "owner", "loop"])
+      this.model.on(`change:${name}`, () => this.show());
+    this.model.on("change:overview", () => (this.dirty = true));
+    this.select(0);
+    this.show();
+    const loop = () => {
+      this.frame = requestAnimationFrame(loop);
+      this.draw();
+    };
+    loop();
+    return () => {
+      cancelAnimationFrame(this.frame);
+      this.resize.disconnect();
+    };
+  }
+
+  /** Brings the controls in line with the model. */
+  show() {
+    const { model, player } = this;
+    const [levels, mutes, solos, pans] = ["levels", "mutes", "solos", "pans"].map((name) => model.get(name));
+    const gains = player.gains();
+    this.rows.forEach((row, s) => {
+      row.level.show(levels[s]);
+      row.figure.textContent = percent(levels[s]);
+      row.pan.show(pans[s]);
+      press(row.mute, mutes[s]);
+      press(row.solo, solos[s]);
+      row.node.classList.toggle("silent", gains[s] === 0);
+    });
+    this.master?.show(model.get("master"));
+    if (this.masterFigure) this.masterFigure.textContent = percent(model.get("master"));
+    const sounding = model.get("playing") && player.mine;
+    this.play?.setAttribute("aria-label", sounding ? "Pause" : "Play");
+    this.play?.setAttribute("title", sounding ? "Pause" : "Play");
+    this.play?.classList.toggle("on", sounding);
+    for (const wave of this.waves) wave.bracket(model.get("loop"));
+    if (this.loop) press(this.loop, model.get("loop").length === 2);
+    this.dirty = true;
+  }
+
+  draw() {
+    const { player, model } = this;
+    const now = player.deck.now();
+    for (const wave of this.waves) wave.place(now);
+    if (this.time) this.time.textContent = clock(now);
+    if (this.left) this.left.textContent = `−${clock(model.get("duration") - now)}`;
+    const { peaks, moving } = player.deck.report;
+    this.rows.forEach((row, s) => row.peak.show(moving ? (peaks[s] ?? 0) : 0));
+    const { master } = player;
+    this.masterMeters?.forEach((one, side) => one.show(master.peaks[side]));
+    const time = performance.now();
+    if (master.gain < 0.995) this.lastLimit = time;
+    this.limit?.classList.toggle("on", time - this.lastLimit < 300);
+    if (this.dirty) this.drawWaves();
+    if (time - this.lastHealth > 250) this.showHealth(time);
+  }
+
+  /** @param {number} time */
+  showHealth(time) {
+    this.lastHealth = time;
+    const complaint = this.player.complaint();
+    if (this.complaint && this.complaint.textContent !== complaint) this.complaint.textContent = complaint;
+    if (this.health) this.health.textContent = this.player.health();
+  }
+
+  /** Each lane its stem; the overview all of them as loud as the faders let them be. */
+  drawWaves() {
+    this.dirty = false;
+    const { player, colours } = this;
+    /** @type {DataView} */
+    const view = this.model.get("overview");
+    const columns = view.byteLength / (player.stems.length + 1);
+    const peak = (/** @type {number} */ row, /** @type {number} */ column) =>
+      view.getUint8(row * columns + column) / 255;
+    const faint = getComputedStyle(this.root).getPropertyValue("--faint");
+    const loudest = Array.from({ length: columns }, (_, column) => peak(0, column)).reduce((a, b) => Math.max(a, b), 0.01);
+    player.stems.forEach((_, s) =>
+      drawBars(this.waves[s + 1].canvas, columns, (column) => [
+        [peak(s + 1, column) ? colours[s] : faint, height(peak(s + 1, column) / loudest)],
+      ]),
+    );
+    drawSong(this.waves[0].canvas, view, player.gains(), colours, faint);
+  }
+}
+
+/** @param {{model: Model}} props */
+async function initialize({ model }) {
+  if (!model.get("_length")) return undefined;
+  const context = await audio(model.get("_worklet"), model.get("rate"));
+  const player = new Player(model, context);
+  PLAYERS.set(model.get("_key"), player);
+  page().players.set(model.get("_key"), player.live);
+  player.start();
+  return () => {
+    player.close();
+    PLAYERS.delete(model.get("_key"));
+    page().players.delete(model.get("_key"));
+  };
+}
+
+/** @type {Map<string, Player>} */
+const PLAYERS = new Map();
+
+/** @param {{model: Model, el: HTMLElement}} props */
+function render({ model, el }) {
+  const player = PLAYERS.get(model.get("_key"));
+  if (!player) {
+    el.append(element("div", { class: "stemlab-player broken", role: "alert" }, model.get("error")));
+    return undefined;
+  }
+  const stop = new Face(player, el).start();
+  player.views++;
+  return () => {
+    stop();
+    if (--player.views === 0) player.set({ playing: false });
+  };
+}
+
+export default { initialize, render };

@@ -1,0 +1,249 @@
+"""A real JupyterLab with a real kernel in a real Chromium, and an ear at what it plays."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from chromium import chromium
+from playwright.sync_api import Browser, Page, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+]
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+RUN = """async (code) => {
+  const { shell, commands } = globalThis.jupyterapp;
+  const notebook = shell.currentWidget.content;
+  const last = notebook.model.cells.length;
+  notebook.model.sharedModel.insertCell(last, { cell_type: "code", source: code });
+  notebook.activeCellIndex = last;
+  await commands.execute("notebook:run-cell");
+  notebook.widgets[last].node.scrollIntoView({ block: "end" });
+  return notebook.model.cells.get(last).sharedModel.getOutputs();
+}"""
+RECORD = """async ([id, seconds]) => {
+  const { output, context } = globalThis.stemlab.players.get(id) ?? globalThis.kept[id];
+  const source = `registerProcessor("ear", class extends AudioWorkletProcessor {
+    process([[left, right]]) {
+      const silence = new Float32Array(128);
+      this.port.postMessage([(left ?? silence).slice(), (right ?? left ?? silence).slice()]);
+      return true;
+    }
+  })`;
+  globalThis.ear ??= context.audioWorklet.addModule(
+    URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  await globalThis.ear;
+  const ear = new AudioWorkletNode(context, "ear", { numberOfOutputs: 0, channelCount: 2,
+    channelCountMode: "explicit" });
+  const samples = new Float32Array(2 * Math.ceil(seconds * context.sampleRate));
+  let at = 0;
+  await new Promise((done) => {
+    ear.port.onmessage = ({ data: [left, right] }) => {
+      for (let i = 0; i < left.length && at < samples.length; i++) {
+        samples[at++] = left[i];
+        samples[at++] = right[i];
+      }
+      if (at === samples.length) done();
+    };
+    output.connect(ear);
+  });
+  output.disconnect(ear);
+  let text = "";
+  const bytes = new Uint8Array(samples.buffer);
+  for (let i = 0; i < bytes.length; i += 32768)
+    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+  return btoa(text);
+}"""
+
+
+class Notebook:
+    """An open notebook: runs cells, listens to players."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+
+    def run(self, code: str) -> str:
+        """Run code in a new cell; return what it printed or showed as text."""
+        outputs = self.page.evaluate(RUN, code)
+        failed = [output for output in outputs if output["output_type"] == "error"]
+        if failed:
+            raise RuntimeError("\n".join(failed[0]["traceback"]))
+        return "".join(_text(output) for output in outputs)
+
+    def start(self, code: str) -> None:
+        """Run code in a new cell and do not wait for it."""
+        self.page.evaluate(RUN.replace("await commands", "commands"), code)
+
+    def record(self, player: str, seconds: float) -> NDArray[np.float32]:
+        """Return what a player's output plays from now on, [samples, 2] at 44 100 Hz."""
+        text = self.page.evaluate(RECORD, [player, seconds])
+        return np.frombuffer(base64.b64decode(text), np.float32).reshape(-1, 2)
+
+    def keep(self, player: str) -> None:
+        """Remember a player's output, to listen to it when the player is gone."""
+        self.page.evaluate("id => (globalThis.kept ??= {})[id] = stemlab.players.get(id)", player)
+
+    def wait(self, expression: str, seconds: float = 20) -> None:
+        """Wait until JavaScript is true in the page."""
+        self.page.wait_for_function(expression, timeout=1000 * seconds)
+
+    def screenshot(self, path: Path, selector: str) -> None:
+        """Save a picture of the last element that a selector finds."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.locator(selector).last.screenshot(path=path)
+
+
+class Lab:
+    """A JupyterLab server and the browser that looks at it."""
+
+    def __init__(self, root: Path, address: str, token: str, browser: Browser) -> None:
+        self.root = root
+        self.address = address
+        self.token = token
+        self.browser = browser
+
+    def open(self, width: int = 1200, height: int = 900) -> Notebook:
+        """Open an empty notebook with its own kernel in its own window."""
+        name = f"{secrets.token_hex(4)}.ipynb"
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        empty = {"cells": [], "metadata": {"kernelspec": kernel}, "nbformat": 4}
+        (self.root / name).write_text(json.dumps({**empty, "nbformat_minor": 5}))
+        context = self.browser.new_context(viewport={"width": width, "height": height})
+        page = context.new_page()
+        self.show(page, name)
+        return Notebook(page)
+
+    def join(self, notebook: Notebook) -> Notebook:
+        """Open the same notebook in another tab."""
+        page = notebook.page.context.new_page()
+        name = notebook.page.evaluate("jupyterapp.shell.currentWidget.context.path")
+        self.show(page, name)
+        return Notebook(page)
+
+    def show(self, page: Page, name: str) -> None:
+        """Load a notebook into a page and wait for its kernel."""
+        page.goto(f"{self.address}/lab/tree/{name}?reset&token={self.token}")
+        page.wait_for_function(
+            """() => globalThis.jupyterapp?.shell?.currentWidget?.sessionContext
+                ?.session?.kernel?.status === "idle" """,
+            timeout=60_000,
+        )
+
+
+@contextmanager
+def open_lab(home: Path) -> Iterator[Lab]:
+    """Start a server, with all it writes in a folder, and a browser."""
+    root = home / "notebooks"
+    root.mkdir()
+    _settle(home)
+    port, token = _free_port(), secrets.token_hex(16)
+    server = _serve(home, root, port, token)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+            yield Lab(root, f"http://127.0.0.1:{port}", token, browser)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Start a server and a browser for all tests."""
+    with open_lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def notebook(lab: Lab) -> Iterator[Notebook]:
+    """One notebook for the tests of a file."""
+    notebook = lab.open()
+    yield notebook
+    notebook.page.context.close()
+
+
+def _settle(home: Path) -> None:
+    for name, settings in SETTINGS.items():
+        path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
+
+
+def _serve(home: Path, root: Path, port: int, token: str) -> subprocess.Popen[bytes]:
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "STEMLAB_STORE": "store",
+    }
+    here = {name: str(home / folder) for name, folder in folders.items()}
+    with (home / "server.log").open("wb") as log:
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+                *("--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"),
+                *(f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True"),
+            ],
+            env={**os.environ, **here},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(address):  # noqa: S310 - our own server
+                return
+        except OSError:
+            if server.poll() is not None:
+                break
+            time.sleep(0.1)
+    raise RuntimeError("JupyterLab did not start")
+
+
+def _text(output: dict[str, Any]) -> str:
+    text = output.get("text") or output.get("data", {}).get("text/plain", "")
+    return text if isinstance(text, str) else "".join(text)

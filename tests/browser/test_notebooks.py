@@ -1,0 +1,86 @@
+"""Every notebook from top to bottom in a real browser, with its sound."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from conftest import Notebook
+
+from stemlab.lab import FIRST, shipped_notebooks
+
+if TYPE_CHECKING:
+    from conftest import Lab
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+NOTEBOOKS = sorted(path.name for path in shipped_notebooks().glob("*.ipynb"))
+PICTURES = Path(__file__).parents[2] / "out"
+RUN_ALL = """async () => {
+  await jupyterapp.commands.execute("notebook:run-all-cells");
+  const cells = [...jupyterapp.shell.currentWidget.content.model.cells];
+  return cells.flatMap((cell) => cell.sharedModel.getOutputs?.() ?? [])
+    .filter((output) => output.output_type === "error")
+    .map((output) => output.evalue);
+}"""
+
+
+def opened(lab: Lab, name: str) -> Page:
+    """Open a copy of a shipped notebook in its own window and run all its cells."""
+    shutil.copy(shipped_notebooks() / name, lab.root)
+    page = lab.browser.new_context(viewport={"width": 1200, "height": 900}).new_page()
+    lab.show(page, name)
+    assert page.evaluate(RUN_ALL) == []
+    return page
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebooks_keep_no_output(name: str) -> None:
+    cells = json.loads((shipped_notebooks() / name).read_text())["cells"]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+
+
+def test_the_first_notebook_plays(lab: Lab) -> None:
+    page = opened(lab, FIRST)
+    page.evaluate(
+        "jupyterapp.shell.currentWidget.content.node.querySelector"
+        "('.jp-WindowedPanel-outer').scrollTo(0, 0)"
+    )
+    play = page.get_by_role("button", name="Play", exact=True).first
+    play.wait_for(state="visible")
+    box = play.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 900
+    play.click()
+    player = page.evaluate("[...stemlab.players.keys()][0]")
+    sound = Notebook(page).record(player, 4)
+    assert np.sqrt(np.mean(np.square(sound))) > 0.02
+    PICTURES.mkdir(exist_ok=True)
+    page.screenshot(path=PICTURES / "start.png")
+    page.context.close()
+
+
+def test_the_decks_notebook_plays(lab: Lab) -> None:
+    page = opened(lab, "02_decks.ipynb")
+    page.evaluate(
+        "jupyterapp.shell.currentWidget.content.node.querySelector"
+        "('.jp-WindowedPanel-outer').scrollTo(0, 0)"
+    )
+    play = page.get_by_role("button", name="Play A").first
+    play.wait_for(state="visible")
+    box = play.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 900
+    play.click()
+    page.wait_for_function("[...stemlab.players.values()].some((live) => live.playing)")
+    decks = page.evaluate("[...stemlab.players].filter(([, live]) => !live.now)[0][0]")
+    page.wait_for_timeout(1000)
+    sound = Notebook(page).record(decks, 3)
+    assert np.sqrt(np.mean(np.square(sound))) > 0.01
+    page.screenshot(path=PICTURES / "decks.png")
+    page.context.close()

@@ -1,0 +1,312 @@
+"""The command line as its users see it: what is printed, what is written, what is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from stemlab import demo
+from stemlab.audio import Audio, Tags, load, save
+from stemlab.cli import main
+from stemlab.metrics import conservation
+from stemlab.stem_mp4 import read_stems
+from stemlab.tags import read_tags
+
+SECOND = 44_100
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def stemlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return a function that runs the command line and returns what it said."""
+
+    def run(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["stemlab", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        code = end.value.code
+        return Said(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    """Three seconds of the demo, tagged."""
+    path = tmp_path / "My 'best' söng.flac"
+    samples = load(demo.path()).samples[10 * SECOND : 13 * SECOND]
+    save(path, Audio(samples), Tags(title="Song", artist="Us"))
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_separate_writes_stems_that_sum_to_the_song(
+    stemlab: Any, song: Path, tmp_path: Path
+) -> None:
+    said = stemlab("separate", song, "-o", tmp_path / "out")
+    folder = tmp_path / "out" / "My 'best' söng"
+    assert said.code == 0
+    assert files(folder) == {"vocals.wav", "accompaniment.wav", ".stemlab.json"}
+    stems = [load(folder / f"{name}.wav").samples for name in ("vocals", "accompaniment")]
+    assert conservation(load(song).samples, stems) < -120
+    assert read_tags(folder / "vocals.wav").title == "Song (vocals)"
+
+
+def test_json_is_one_object_and_all_there_is(stemlab: Any, song: Path, tmp_path: Path) -> None:
+    said = stemlab("separate", song, "-o", tmp_path / "out", "--format", "flac", "--json")
+    [report] = json.loads(said.out)["songs"]
+    assert report["reused"] is False
+    assert abs(report["seconds"] - 3) < 1e-3
+    assert all(Path(path).is_file() for path in report["files"].values())
+
+
+def test_what_is_there_is_reused_unless_forced(stemlab: Any, song: Path, tmp_path: Path) -> None:
+    def separate(*more: str) -> bool:
+        said = stemlab("separate", song, "-o", tmp_path / "out", "--json", *more)
+        reused: bool = json.loads(said.out)["songs"][0]["reused"]
+        return reused
+
+    assert not separate("--stems", "vocals")
+    assert separate("--stems", "vocals")
+    assert not separate()
+    assert separate()
+    assert separate("--stems", "accompaniment")
+    assert not separate("--force")
+    save(song, Audio(load(song).samples[:SECOND]))
+    assert not separate()
+
+
+def test_stem_file(stemlab: Any, song: Path, tmp_path: Path) -> None:
+    assert stemlab("separate", song, "-o", tmp_path / "out", "--format", "stem.mp4").code == 0
+    path = tmp_path / "out" / song.stem / f"{song.stem}.stem.mp4"
+    mix, stems = read_stems(path)
+    assert {"vocals", "accompaniment"} == set(stems)
+    assert len(mix.samples) == 3 * SECOND
+    assert read_tags(path).artist == "Us"
+
+
+def test_folders_keep_their_order_and_one_bad_song_stops_nothing(
+    stemlab: Any, song: Path, tmp_path: Path
+) -> None:
+    crate = tmp_path / "crate"
+    (crate / "more").mkdir(parents=True)
+    shutil.copy(song, crate / "a.flac")
+    shutil.copy(song, crate / "more" / "a.flac")
+    save(crate / "a.wav", Audio(np.zeros((100, 2), np.float32)))
+    (crate / "bad.mp3").write_text("this is no music\n" * 99)
+    (crate / "notes.txt").write_text("not a song")
+    out = tmp_path / "out"
+    said = stemlab("separate", crate, "-o", out, "--stems", "vocals", "--json")
+    assert said.code == 1
+    assert "bad.mp3" in said.err
+    assert len(json.loads(said.out)["songs"]) == 4
+    assert {name for name in files(out) if name.endswith("wav")} == {
+        "a.flac/vocals.wav",
+        "a.wav/vocals.wav",
+        "more/a/vocals.wav",
+    }
+
+
+def test_two_songs_for_one_folder_are_refused(stemlab: Any, song: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy(song, tmp_path / "other")
+    said = stemlab("separate", song, tmp_path / "other" / song.name, "-o", tmp_path / "out")
+    assert said.code == 1
+    assert "one folder" in said.err
+
+
+def bad_songs(folder: Path) -> dict[str, Path]:
+    """Make one of each; the key is what the message must say."""
+    nan = np.zeros((1000, 2), np.float32)
+    nan[500] = np.nan
+    import soundfile
+
+    soundfile.write(folder / "nan.wav", nan, SECOND, subtype="FLOAT")
+    soundfile.write(folder / "none.wav", nan[:0], SECOND)
+    soundfile.write(folder / "header.wav", nan[:100] * 0, SECOND)
+    (folder / "header.wav").write_bytes((folder / "header.wav").read_bytes()[:30])
+    (folder / "empty.wav").touch()
+    (folder / "text.mp3").write_text("Dear diary, " * 500)
+    (folder / "folder").mkdir()
+    names = {
+        "no such file": "missing.wav",
+        "empty": "empty.wav",
+        "text.mp3": "text.mp3",
+        "header.wav": "header.wav",
+        "none.wav": "none.wav",
+        "not a number": "nan.wav",
+        "no songs": "folder",
+    }
+    return {reason: folder / name for reason, name in names.items()}
+
+
+def test_bad_songs_are_one_line_each_and_leave_nothing(stemlab: Any, tmp_path: Path) -> None:
+    for reason, path in bad_songs(tmp_path).items():
+        said = stemlab("separate", path, "-o", tmp_path / "out")
+        assert said.code == 1, path
+        assert said.out == ""
+        [line] = said.err.splitlines()
+        assert reason in line
+        assert path.name in line
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--model", "nonesuch"), "no such model"),
+        (("--stems", "vocals,kazoo"), "kazoo: no such stem"),
+        (("--format", "aiff"), "no such format"),
+        (("--format", "stem.mp4", "--stems", "vocals"), "holds all stems"),
+    ],
+)
+def test_unknown_names_are_refused(
+    stemlab: Any, song: Path, tmp_path: Path, options: tuple[str, ...], reason: str
+) -> None:
+    said = stemlab("separate", song, "-o", tmp_path / "out", *options)
+    assert (said.code, said.out) == (1, "")
+    [line] = said.err.splitlines()
+    assert reason in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_no_folder(stemlab: Any, song: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    said = stemlab("separate", song, "-o", tmp_path / "file")
+    assert said.code == 1
+    [line] = said.err.splitlines()
+    assert "file" in line
+    assert "-o" in line
+
+
+def run_apart(*words: object, **how: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "stemlab", *map(str, words)]
+    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, **how)
+
+
+def test_a_full_disk_leaves_nothing(song: Path, tmp_path: Path) -> None:
+    """A bound on the size of files acts as a disk that fills up."""
+    import resource
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    process = run_apart("separate", song, "-o", tmp_path / "out", preexec_fn=bound)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    [line] = err.splitlines()
+    assert "vocals.wav" in line or "accompaniment.wav" in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interruption_leaves_nothing(signum: signal.Signals, tmp_path: Path) -> None:
+    long = tmp_path / "long.wav"
+    save(long, Audio(np.tile(load(demo.path()).samples, (10, 1))))
+    out = tmp_path / "out"
+    process = run_apart("separate", long, "-o", out)
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in out.rglob("*.wav")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signum)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    [line] = err.splitlines()
+    assert "interrupted" in line
+    assert not out.exists()
+
+
+def test_a_progress_bar_shows_speed_and_time_left(tmp_path: Path) -> None:
+    """It is drawn on a terminal only."""
+    screen, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 25, 100, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stemlab", "separate", str(demo.path()), "-o", str(tmp_path)],
+        stderr=terminal,
+        stdout=subprocess.DEVNULL,
+    )
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # so Linux says that the other end is closed
+        while piece := os.read(screen, 10_000):
+            shown += piece
+    os.close(screen)
+    assert process.wait(60) == 0
+    for part in ("mix.ogg", "× real time", "left"):
+        assert part in shown.decode()
+
+
+def test_bench_tells_what_the_machine_holds(stemlab: Any) -> None:
+    result = json.loads(stemlab("bench", "--json").out)
+    assert set(result["stages"]) == {"decode", "stft", "model", "masks", "istft"}
+    assert result["speed"] > 1
+    assert result["peak_memory"] > 50e6
+    said = stemlab("bench")
+    assert result["runtime"] in said.out
+    assert "file to stems" in said.out
+
+
+def test_evaluate_scores_the_demo(stemlab: Any) -> None:
+    result = json.loads(stemlab("evaluate", Path(demo.__file__).parent, "--json").out)
+    assert result["sdr"]["demo"]["vocals"] > 6
+    assert result["median"] == result["sdr"]["demo"]
+    assert "vocals" in stemlab("evaluate", Path(demo.__file__).parent).out
+
+
+def test_evaluate_without_references(stemlab: Any, tmp_path: Path) -> None:
+    said = stemlab("evaluate", tmp_path)
+    assert said.code == 1
+    assert "no song with reference stems" in said.err
+
+
+def test_models(stemlab: Any) -> None:
+    listed = stemlab("models", "list").out
+    assert "spleeter-2stems" in listed
+    assert "spleeter-4stems" in listed
+    assert json.loads(stemlab("models", "list", "--json").out)["installed"]
+    assert "4096" in stemlab("models", "show").out
+    assert stemlab("models", "verify").code == 0
+    assert "no such model" in stemlab("models", "show", "nonesuch").err
+
+
+def test_a_damaged_model_is_found(
+    stemlab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stemlab.model import find
+
+    card = find("spleeter-2stems")
+    network = bytearray(card.path.read_bytes())
+    network[-1] ^= 1
+    (tmp_path / "mine.tflite").write_bytes(network)
+    shutil.copy(card.path.with_suffix(".json"), tmp_path / "mine.json")
+    monkeypatch.setenv("STEMLAB_MODELS", str(tmp_path))
+    said = stemlab("models", "verify", "mine")
+    assert said.code == 1
+    assert "sha256" in said.err
+    said = stemlab("separate", demo.path(), "-m", "mine", "-o", tmp_path / "out")
+    assert said.code == 1
+    assert "sha256" in said.err

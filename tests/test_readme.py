@@ -1,0 +1,65 @@
+"""What the README promises is there, and its commands run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stemlab import demo
+from stemlab.audio import Audio, load, save
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody's home, with some seconds of the demo as the song."""
+    home = tmp_path_factory.mktemp("home")
+    song = Audio(load(demo.path()).samples[: 3 * 44_100])
+    (home / "Music").mkdir()
+    (home / "FOLDER").mkdir()
+    save(home / "Music" / "song.mp3", song)
+    save(home / "song.flac", song)
+    for name, path in demo.stem_paths().items():
+        save(home / "FOLDER" / f"{name}.wav", Audio(load(path).samples[: 2 * 44_100]))
+    return home
+
+
+def test_links_lead_somewhere() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link]
+    assert len(links) > 3
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        line.split("#")[0].strip()
+        for block in blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("stemlab")
+    ],
+)
+def test_commands_run(command: str, home: Path) -> None:
+    words = command.replace("~", str(home)).split()[1:]
+    done = subprocess.run([sys.executable, "-m", "stemlab", *words], cwd=home, check=False)
+    assert done.returncode == 0
+
+
+def test_python_runs(home: Path) -> None:
+    [code] = blocks("python")
+    subprocess.run([sys.executable, "-c", code], cwd=home, check=True)
+
+
+def test_make_commands_are_targets() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z-]+)`", TEXT)) <= targets

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sounds import SONGS
+
+from stemlab import demo
+from stemlab.audio import Audio, Reader, load
+from stemlab.errors import AudioError, SettingError
+from stemlab.metrics import conservation, sdr
+from stemlab.model import StemModel, installed_runtimes, paths
+from stemlab.separator import Separator
+from stemlab.spectral import Stft
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stemlab.spectral import Samples
+
+
+@pytest.fixture(scope="session")
+def separator() -> Separator:
+    return Separator()
+
+
+@pytest.fixture(scope="session")
+def music() -> Samples:
+    """Twenty-five seconds of a real song: longer than two of the model's windows."""
+    parts = []
+    for stem in ("vocals", "drums", "other"):
+        with Reader(SONGS / "caesium" / f"{stem}.opus") as reader:
+            parts.append(next(reader.blocks(25 * 44_100, start=60 * 44_100)))
+    mix: Samples = np.sum(parts, 0)
+    return mix
+
+
+def stems_of(separator: Separator, blocks: Iterable[Samples], **how: Samples) -> Samples:
+    return np.concatenate([block.stems for block in separator.stream(blocks, **how)], axis=1)
+
+
+def alike(one: Samples, other: Samples) -> bool:
+    """Tell whether two signals agree within −120 dB."""
+    return one.shape == other.shape and sdr(one, other) > 120
+
+
+@pytest.mark.parametrize("runtime", installed_runtimes())
+@pytest.mark.parametrize("name", paths())
+def test_stems_sum_to_the_mix(name: str, runtime: str, music: Samples) -> None:
+    separator = Separator(StemModel(name, runtime=runtime))
+    stems = stems_of(separator, [music])
+    assert stems.shape == (len(separator.stems), *music.shape)
+    assert stems.dtype == np.float32
+    assert conservation(music, stems) < -120
+
+
+@pytest.mark.parametrize("window", ["hann", "hamming", "blackman", "boxcar", ("kaiser", 8.6)])
+@pytest.mark.parametrize("hop", [512, 1000, 1024, 1365, 2048])
+def test_stems_sum_to_the_mix_in_any_transform(
+    window: str, hop: int, separator: Separator, music: Samples
+) -> None:
+    other = Separator(separator.model, stft=Stft(4096, hop, window))
+    excerpt = music[: 3 * 44_100]
+    assert conservation(excerpt, stems_of(other, [excerpt])) < -120
+
+
+@pytest.mark.parametrize("n_fft", [1024, 2048, 8192])
+def test_another_grid_gives_nearly_the_same_stems(
+    n_fft: int, separator: Separator, music: Samples
+) -> None:
+    other = Separator(separator.model, stft=Stft(n_fft, n_fft // 4))
+    native, carried = stems_of(separator, [music]), stems_of(other, [music])
+    assert conservation(music, carried) < -120
+    assert sdr(native[1], carried[1]) > 12
+
+
+@pytest.fixture(scope="module")
+def excerpt(music: Samples) -> Samples:
+    """Just longer than one of the model's windows."""
+    return music[: int(12.5 * 44_100)]
+
+
+@pytest.fixture(scope="module")
+def whole(separator: Separator, excerpt: Samples) -> Samples:
+    return stems_of(separator, [excerpt])
+
+
+@given(st.lists(st.integers(1, 400_000), max_size=5))
+@settings(max_examples=6, deadline=None)
+def test_stream_is_the_whole_whatever_the_blocks(
+    separator: Separator, excerpt: Samples, whole: Samples, lengths: list[int]
+) -> None:
+    assert alike(whole, stems_of(separator, np.split(excerpt, np.cumsum(lengths))))
+
+
+def test_stream_of_single_samples_is_the_whole(separator: Separator, music: Samples) -> None:
+    excerpt = music[:20_000]
+    assert alike(stems_of(separator, [excerpt]), stems_of(separator, excerpt[:, None]))
+
+
+def test_blocks_follow_each_other_and_their_masks_made_them(
+    separator: Separator, music: Samples
+) -> None:
+    samples = frames = 0
+    spectra, masks = [], []
+    for block in separator.stream([music]):
+        assert (block.start, block.frame) == (samples, frames)
+        assert block.spectrum.shape == block.masks.shape[:-1]
+        np.testing.assert_allclose(block.masks.sum(-1), 1, atol=1e-5)
+        np.testing.assert_array_equal(block.mix, music[samples : samples + len(block.mix)])
+        samples, frames = samples + len(block.mix), frames + len(block.masks)
+        spectra.append(block.spectrum)
+        masks.append(block.masks)
+    assert samples == len(music)
+    assert frames == separator.stft.frames(len(music))
+    masked = np.concatenate(spectra)[..., None] * np.concatenate(masks)
+    again = separator.stft.synthesise(masked, len(music))
+    assert alike(np.moveaxis(again, -1, 0), stems_of(separator, [music]))
+
+
+def test_stream_may_start_inside_a_song(separator: Separator, music: Samples) -> None:
+    start, settled = separator.step, separator.step + separator.context
+    later = stems_of(separator, [music[start:]], before=music[:start])
+    assert alike(later[:, separator.context :], stems_of(separator, [music])[:, settled:])
+
+
+def test_first_block_needs_less_than_two_windows(separator: Separator, music: Samples) -> None:
+    """Where sound comes no faster than it is separated."""
+    taken = 0
+
+    def blocks() -> Iterable[Samples]:
+        nonlocal taken
+        for block in np.split(np.tile(music, (2, 1)), 50):
+            taken += len(block)
+            if taken > 12 * 44_100:
+                time.sleep(1)
+            yield block
+
+    next(separator.stream(blocks()))
+    assert taken < 1.9 * separator.step
+
+
+def test_closing_a_stream_ends_its_thread(separator: Separator, music: Samples) -> None:
+    before = threading.active_count()
+    stream = separator.stream([music])
+    next(stream)
+    assert threading.active_count() == before + 1
+    stream.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("length", [1, 2, 1023, 1024, 4097])
+def test_shortest_sounds_keep_their_length(separator: Separator, length: int) -> None:
+    click = np.ones((length, 2), np.float32)
+    stems = stems_of(separator, [click])
+    assert stems.shape == (len(separator.stems), length, 2)
+    assert conservation(click, stems) < -120
+
+
+def test_silence_stays_silent(separator: Separator) -> None:
+    assert not stems_of(separator, [np.zeros((50_000, 2), np.float32)]).any()
+
+
+def test_one_ear_stays_silent(separator: Separator, music: Samples) -> None:
+    left = music[:100_000] * np.array([1, 0], np.float32)
+    assert not stems_of(separator, [left])[..., 1].any()
+
+
+def test_over_full_scale_is_kept(separator: Separator, music: Samples) -> None:
+    loud = music[:200_000] * 30
+    assert conservation(loud, stems_of(separator, [loud])) < -120
+
+
+def test_sharper_masks_move_stems_apart(separator: Separator, music: Samples) -> None:
+    excerpt = music[:200_000]
+    energies = []
+    for exponent in (0.5, 1, 4):
+        stems = stems_of(Separator(separator.model, exponent=exponent), [excerpt])
+        assert conservation(excerpt, stems) < -120
+        energies.append(float(np.square(stems).sum()))
+    assert energies == sorted(energies)
+
+
+def test_separate_gives_stems_by_name_and_reports_progress(separator: Separator) -> None:
+    seconds: list[float] = []
+    song = separator.separate(demo.path(), seconds.append)
+    mix = load(demo.path())
+    assert tuple(song.stems) == separator.stems
+    assert song.rate == 44_100
+    assert abs(sum(seconds) - mix.duration) < 1e-6
+    assert len(seconds) > 5
+    np.testing.assert_array_equal(song.mix.samples, mix.samples)
+    assert sdr(load(demo.stem_paths()["vocals"]).samples, song.stems["vocals"].samples) > 6
+
+
+def test_progress_may_cancel(separator: Separator) -> None:
+    def cancel(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        separator.separate(demo.path(), cancel)
+
+
+def test_two_streams_share_a_model(separator: Separator, music: Samples) -> None:
+    one, other = music[: 14 * 44_100], music[-14 * 44_100 :]
+    apart = [stems_of(separator, [part]) for part in (one, other)]
+    streams = [separator.stream([part]) for part in (one, other)]
+    together: list[list[Samples]] = [[], []]
+    for blocks in zip(*streams, strict=True):
+        for parts, block in zip(together, blocks, strict=True):
+            parts.append(block.stems)
+    for whole, parts in zip(apart, together, strict=True):
+        assert alike(whole, np.concatenate(parts, axis=1))
+
+
+def test_what_makes_no_sense_is_refused(separator: Separator) -> None:
+    with pytest.raises(SettingError, match="above 0"):
+        Separator(separator.model, exponent=0)
+    with pytest.raises(SettingError, match="48000 Hz"):
+        separator.separate(Audio(np.zeros((10, 2), np.float32), 48_000))
+    with pytest.raises(AudioError, match="no samples"):
+        separator.separate(Audio(np.zeros((0, 2), np.float32)))
