@@ -1,0 +1,1 @@
+"""Training music: recorded, rendered and synthesised songs as stems in one layout."""
