@@ -12,7 +12,7 @@ const LOOKAHEAD = 95; // samples by which the limiter delays
  * @typedef {{line: string, epoch: number, blocks: number[], received: number, credit: number}} Wish on a line
  *   of its own; a new epoch forgets older wishes; no more than `credit` blocks may be under way
  * @typedef {{position: number, moving: boolean, starved: boolean, underruns: number, peaks: number[], frame: number,
- *   tempo?: number}} Report `tempo` seconds of the song a second, 1 if it is not named
+ *   seeks: number, tempo?: number}} Report `seeks` obeyed so far; `tempo` seconds of the song a second, 1 if it is not named
  * @typedef {{now: () => number, gains: () => Float32Array, playing: boolean, seek: (seconds: number) => void,
  *   output: AudioNode, manager: any, context: AudioContext}} Live
  * @typedef {{players: Map<string, any>, audio?: Promise<AudioContext>, stretch?: Promise<void>, page: string}} Page
@@ -81,6 +81,7 @@ export class Deck {
   /** @type {Set<number>} */
   #asked = new Set();
   #epoch = 0;
+  #seeks = 0;
   #received = 0;
   #reported = 0;
   #lastWish = 0;
@@ -102,7 +103,7 @@ export class Deck {
     this.line = unique();
     this.playing = false;
     /** @type {Report} */
-    this.report = { position: 0, moving: false, starved: false, underruns: 0, peaks: [], frame: 0 };
+    this.report = { position: 0, moving: false, starved: false, underruns: 0, peaks: [], frame: 0, seeks: 0 };
     this.onreport = () => {};
     this.onend = () => {};
     const { processor } = /** @type {typeof Deck} */ (this.constructor);
@@ -113,14 +114,19 @@ export class Deck {
 
   /** @param {any} news from the mixer */
   #hear(news) {
-    if (news.ended) {
-      this.playing = false;
-      this.onend();
-      return;
-    }
-    this.report = news;
+    // What the mixer said before it heard of the last seek is of a place that was left.
+    const late = news.seeks < this.#seeks;
+    if (news.ended) return this.#end(late);
+    this.report = late ? { ...news, position: this.report.position, moving: false } : news;
     this.#fill();
     this.onreport();
+  }
+
+  /** @param {boolean} late the end was reached, but a seek had left it */
+  #end(late) {
+    if (late) return this.mixer.port.postMessage({ play: this.playing, at: 0 });
+    this.playing = false;
+    this.onend();
   }
 
   /** @param {number} index @param {Int16Array} samples interleaved [stems, block, 2] */
@@ -151,6 +157,7 @@ export class Deck {
     const { length, rate } = this.song;
     const position = Math.round(Math.min(Math.max(seconds * rate, 0), length));
     this.report = { ...this.report, position, moving: false };
+    this.#seeks++;
     this.mixer.port.postMessage({ seek: position, at });
     this.renew();
   }

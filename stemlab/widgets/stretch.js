@@ -283,7 +283,7 @@ class DeckProcessor extends AudioWorkletProcessor {
     this.playing = this.heard = false;
     this.starved = this.alive = true;
     this.startFrame = 0;
-    this.underruns = 0;
+    this.underruns = this.seeks = 0;
     /** @type {Loop} */
     this.loop = null;
     /** @type {[number, number][]} */
@@ -317,7 +317,7 @@ class DeckProcessor extends AudioWorkletProcessor {
     if ("gains" in order) this.setGains(order.gains);
     if ("tempo" in order) this.retune(order);
     if ("loop" in order) this.setLoop(order.loop);
-    if ("seek" in order) this.turn(order.seek, order.at);
+    if ("seek" in order) this.seek(order.seek, order.at);
     if ("play" in order) this.setPlaying(order.play, order.at);
     if ("close" in order) this.alive = false;
   }
@@ -347,6 +347,12 @@ class DeckProcessor extends AudioWorkletProcessor {
     this.startFrame = at;
     this.heard = false;
     this.starved = true;
+  }
+
+  /** @param {number} position @param {number} at */
+  seek(position, at) {
+    this.seeks++;
+    this.turn(position, at);
   }
 
   /** Goes to a position, at a frame or as soon as can be. @param {number} position @param {number} at */
@@ -424,7 +430,7 @@ class DeckProcessor extends AudioWorkletProcessor {
 
   end() {
     this.playing = false;
-    this.port.postMessage({ ended: true });
+    this.port.postMessage({ ended: true, seeks: this.seeks });
   }
 
   /** @param {Float32Array[][]} _inputs @param {Float32Array[][]} outputs */
@@ -468,6 +474,7 @@ class DeckProcessor extends AudioWorkletProcessor {
       moving: this.turning ? this.playing && this.target.at > 0 : Boolean(now?.moving),
       starved: this.playing && this.starved,
       underruns: this.underruns,
+      seeks: this.seeks,
       peaks: Array.from(now?.peaks ?? []),
     });
     now?.peaks.fill(0);

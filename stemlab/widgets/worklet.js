@@ -44,7 +44,7 @@ class Mixer extends AudioWorkletProcessor {
     this.startFrame = 0;
     this.starved = true;
     this.heard = false; // something sounded since the last play or seek: a gap is an underrun
-    this.underruns = 0;
+    this.underruns = this.seeks = 0;
     this.alive = true;
     /** @type {[number, number] | null} */
     this.loop = null;
@@ -57,7 +57,7 @@ class Mixer extends AudioWorkletProcessor {
     if ("drop" in order) for (const k of order.drop) this.tape.leaving.add(k);
     if ("gains" in order) this.setGains(order.gains);
     if ("loop" in order) this.loop = order.loop;
-    if ("seek" in order) this.jump(order.seek, false);
+    if ("seek" in order) this.seek(order.seek);
     if ("play" in order) this.setPlaying(order.play, order.at);
     if ("close" in order) this.alive = false;
   }
@@ -77,6 +77,12 @@ class Mixer extends AudioWorkletProcessor {
     this.heard = false;
     this.starved = true; // until `feed` finds enough
     if (!playing) this.head.goal = 0;
+  }
+
+  /** @param {number} position */
+  seek(position) {
+    this.seeks++;
+    this.jump(position, false);
   }
 
   /** @param {number} position @param {boolean} seamless a loop's return, which goes on sounding */
@@ -114,7 +120,7 @@ class Mixer extends AudioWorkletProcessor {
   end() {
     this.playing = false;
     this.head.position = this.tape.length;
-    this.port.postMessage({ ended: true });
+    this.port.postMessage({ ended: true, seeks: this.seeks });
   }
 
   /**
@@ -176,6 +182,7 @@ class Mixer extends AudioWorkletProcessor {
       moving: this.head.moving,
       starved: this.playing && this.starved,
       underruns: this.underruns,
+      seeks: this.seeks,
       peaks: this.channels.map((channel) => channel.peak),
     });
     for (const channel of this.channels) channel.peak = 0;
