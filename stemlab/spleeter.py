@@ -286,7 +286,10 @@ def _graph(design: Design, checkpoint: Any, frames: int) -> Any:
 
     count = len(design.stems)
     magnitude = keras.Input(batch_shape=(1, frames, BINS, 2), name="magnitude")
-    outputs = [_unet(magnitude, _Layers(checkpoint, stem), elu=design.elu) for stem in range(count)]
+    outputs = [
+        ops.depth_to_space(unet(magnitude, checkpoint, stem, elu=design.elu)[0], 2)
+        for stem in range(count)
+    ]
     shares = _softmax(outputs) if design.softmax else [ops.sigmoid(output) for output in outputs]
     powers = [ops.square(share * magnitude) for share in shares]
     total = reduce(ops.add, powers) + EPSILON
@@ -304,18 +307,38 @@ def _softmax(outputs: list[Any]) -> list[Any]:
     return [power / total for power in powers]
 
 
-def _unet(magnitude: Any, layers: _Layers, *, elu: bool) -> Any:
-    """Return the output of one stem's U-Net before sigmoid or softmax, [1, T, F, 2].
+def unet(magnitude: Any, checkpoint: Any, stem: int, *, elu: bool) -> tuple[Any, list[Any]]:
+    """Build the U-Net of one stem, filled from a checkpoint.
 
     Skips are taken before the norm, and the deepest level has neither norm nor activation: the
     checkpoint holds a sixth encoder norm that Spleeter computes and drops. What is slow on cells
     runs on their 2 × 2 blocks; see `stemlab.polyphase`.
+
+    Parameters
+    ----------
+    magnitude
+        Keras tensor [1, T, F, 2].
+    checkpoint
+        A reader of the checkpoint's variables.
+    stem
+        Number of the stem in the order of the design.
+    elu
+        See `Design`.
+
+    Returns
+    -------
+    tuple
+        Its output before sigmoid or softmax, as 2 × 2 blocks [1, T/2, F/2, 8], and what leaves the
+        norm of each of the encoder's first five levels, the finest first.
     """
     from keras import ops
 
+    layers = _Layers(checkpoint, stem)
     skips = [layers.strided(ops.space_to_depth(magnitude, 2))]
+    normed = []
     for _ in range(5):
         x = layers.norm(skips[-1])
+        normed.append(x)
         x = ops.elu(x) if elu else ops.leaky_relu(x, 0.2)
         skips.append(layers.convolution(x))
     layers.skip_norm()
@@ -323,8 +346,7 @@ def _unet(magnitude: Any, layers: _Layers, *, elu: bool) -> Any:
     for skip in reversed(skips):
         x = layers.transposed(x, elu=elu)
         x = ops.concatenate([skip, ops.depth_to_space(x, 2)], axis=-1)
-    x = layers.dilated(layers.transposed(x, elu=elu))
-    return ops.depth_to_space(x, 2)
+    return layers.dilated(layers.transposed(x, elu=elu)), normed
 
 
 class _Layers:

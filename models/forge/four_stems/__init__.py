@@ -1,0 +1,1 @@
+"""The four-stem models: their network, training, export and measurement."""

@@ -1,0 +1,94 @@
+"""The inference graphs of the four-stem models, from trained weights to `.tflite`.
+
+python graphs.py CHECKPOINT WEIGHTS.npz FOLDER
+
+writes FOLDER/stemlab-4.tflite and FOLDER/stemlab-4-fast.tflite in float32. CHECKPOINT is the prefix
+of Spleeter's two-stem checkpoint, WEIGHTS what `train.py` kept.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from four_stems import network
+from four_stems.spleeter_encoders import read_encoders
+from four_stems.train import load_weights
+from stemlab import spleeter
+
+FRAMES = spleeter.FRAMES
+SIZE = network.CELLS * len(network.STEMS)
+
+
+def main(checkpoint: str, weights: str, folder: str) -> None:
+    """Write both networks."""
+    reader = tf.train.load_checkpoint(checkpoint)
+    trained = network.build(read_encoders(reader), FRAMES)
+    load_weights(trained, Path(weights))
+    for name, graph in (("stemlab-4", best(reader, trained)), ("stemlab-4-fast", fast(trained))):
+        made = tf.lite.TFLiteConverter.from_keras_model(graph).convert()
+        (Path(folder) / f"{name}.tflite").write_bytes(made)
+
+
+def fast(trained: Any) -> Any:
+    """Return the trained network as it is, its masks put together from their blocks."""
+    magnitude = keras.Input(batch_shape=(1, FRAMES, network.BINS, 2), name="magnitude")
+    return keras.Model(magnitude, {"masks": _cells(trained(magnitude))})
+
+
+def best(reader: Any, trained: Any) -> Any:
+    """Return the vocals of Spleeter's own U-Nets and, in what they leave, our split of the rest."""
+    magnitude = keras.Input(batch_shape=(1, FRAMES, network.BINS, 2), name="magnitude")
+    outputs, activations = zip(
+        *(spleeter.unet(magnitude, reader, stem, elu=False) for stem in range(2)), strict=True
+    )
+    vocals = _vocals(magnitude, outputs)
+    shares = ops.square(ops.sigmoid(_decoder(trained)([magnitude, *sum(activations, [])])))
+    shares = (shares + network.EPSILON) / network.total(shares + network.EPSILON, (1, 2, 3))
+    masks = _spread(vocals, (0,)) + _spread(1 - vocals, (1, 2, 3)) * shares
+    return keras.Model(magnitude, {"masks": _cells(masks)})
+
+
+def _vocals(magnitude: Any, outputs: Any) -> Any:
+    """Return Spleeter's ratio mask of the vocals, in blocks; see `spleeter.convert`."""
+    blocks = ops.space_to_depth(magnitude, 2)
+    powers = [ops.square(ops.sigmoid(output) * blocks) for output in outputs]
+    return (powers[0] + spleeter.EPSILON / 2) / (powers[0] + powers[1] + spleeter.EPSILON)
+
+
+def _decoder(trained: Any) -> Any:
+    """Return the trained decoder alone, from magnitude and the encoders' activations."""
+    activations = [
+        trained.get_layer(f"encoder{stem}_norm{level}").output
+        for stem in range(2)
+        for level in range(network.LEVELS)
+    ]
+    return keras.Model([trained.input, *activations], trained.get_layer("masks").output)
+
+
+def _spread(x: Any, stems: tuple[int, ...]) -> Any:
+    """Copy [..., cells] to the places of some stems in [..., cells · stems], 0 elsewhere."""
+    kernel = np.zeros((1, 1, network.CELLS, network.CELLS, len(network.STEMS)), np.float32)
+    for cell in range(network.CELLS):
+        kernel[0, 0, cell, cell, list(stems)] = 1
+    return ops.conv(x, ops.convert_to_tensor(kernel.reshape(1, 1, network.CELLS, SIZE)))
+
+
+def _cells(blocks: Any) -> Any:
+    """Return masks [1, T, F, 2, stems] from their blocks."""
+    masks = ops.depth_to_space(blocks, 2)
+    return ops.reshape(masks, (1, FRAMES, network.BINS, 2, len(network.STEMS)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,149 @@
+"""Train the four-stem network: checkpoints every few minutes, resumes where it stopped.
+
+    python models/forge/four_stems/train.py POOL ENCODERS.npz RUN --steps 5000
+
+RUN is a folder: `state.keras` (all that is needed to go on), `weights-STEP.npz` (averaged weights)
+and `log.jsonl` (one line every 20 steps).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import keras
+import numpy as np
+import typer
+from keras import ops
+
+from four_stems import mixtures, network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SPREAD = network.CELLS * len(network.STEMS)
+LOG_EVERY = 20
+KEEP_EVERY = 200
+
+
+def mask_loss(wanted: Any, masks: Any) -> Any:
+    """Return 0.4·|m − t| + 1.2·(m − t)², weighted by the mixture's magnitude.
+
+    Parameters
+    ----------
+    wanted
+        Targets t [..., 32], weights [..., 8] and, where bass is part of other, 1 [..., 1].
+    masks
+        The masks m [..., 32]; see `network.build`.
+    """
+    masks = ops.cast(masks, "float32")
+    cells = (-1, *masks.shape[1:3], network.CELLS, len(network.STEMS))
+    masks = ops.reshape(masks, cells)
+    targets = ops.reshape(wanted[..., :SPREAD], cells)
+    weights = wanted[..., SPREAD : SPREAD + network.CELLS, None]
+    merged = wanted[..., -1:, None]
+    vocals, drums, bass, other = (masks[..., i : i + 1] for i in range(4))
+    masks = ops.concatenate([vocals, drums, bass * (1 - merged), other + bass * merged], -1)
+    error = masks - targets
+    return ops.mean(weights * (0.4 * ops.abs(error) + 1.2 * ops.square(error)))
+
+
+def compiled(encoders: Path, steps: int, rate: float) -> Any:
+    """Return the network with a fresh optimiser."""
+    model = network.build(network.load_encoders(encoders), mixtures.FRAMES)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate / 20, steps, alpha=0.02, warmup_target=rate, warmup_steps=min(200, steps // 5)
+    )
+    optimiser = keras.optimizers.AdamW(
+        schedule, weight_decay=1e-3, clipnorm=1.0, use_ema=True, ema_momentum=0.997
+    )
+    model.compile(optimizer=optimiser, loss=mask_loss, jit_compile=False)
+    return model
+
+
+def main(
+    pool: Path,
+    encoders: Path,
+    run: Path,
+    steps: Annotated[int, typer.Option(help="steps in all")] = 5000,
+    batch: Annotated[int, typer.Option(help="mixtures of three seconds in a step")] = 8,
+    rate: Annotated[float, typer.Option(help="highest learning rate")] = 2e-3,
+    seed: int = 0,
+    threads: Annotated[int, typer.Option(help="0: all")] = 0,
+    policy: Annotated[str, typer.Option(help="Keras' dtype policy")] = "mixed_bfloat16",
+    start: Annotated[Path | None, typer.Option(help="weights to start from")] = None,
+) -> None:
+    """Train."""
+    run.mkdir(parents=True, exist_ok=True)
+    _limit(threads)
+    keras.mixed_precision.set_global_policy(policy)
+    state = run / "state.keras"
+    if state.exists():
+        model = keras.saving.load_model(state, custom_objects={"mask_loss": mask_loss})
+    else:
+        model = compiled(encoders, steps, rate)
+        if start:
+            load_weights(model, start)
+    done = int(model.optimizer.iterations)
+    _learn(model, run, mixtures.batches(pool, batch, seed + done), done, steps)
+
+
+def _learn(model: Any, run: Path, batches: Iterator[mixtures.Batch], done: int, steps: int) -> None:
+    losses: list[float] = []
+    began = time.monotonic()
+    for step in range(done + 1, steps + 1):
+        losses.append(float(model.train_on_batch(*next(batches))))
+        model.reset_metrics()
+        if step % LOG_EVERY == 0:
+            seconds = time.monotonic() - began
+            line = {"step": step, "loss": round(np.mean(losses), 5), "seconds": round(seconds)}
+            with (run / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            print(line, flush=True)
+            losses.clear()
+        if step % KEEP_EVERY == 0 or step == steps:
+            keep(model, run, step)
+
+
+def keep(model: Any, run: Path, step: int) -> None:
+    """Write the state and the averaged weights."""
+    model.save(run / "unfinished.keras")
+    (run / "unfinished.keras").replace(run / "state.keras")
+    averages = dict(
+        zip(
+            (variable.path for variable in model.trainable_variables),
+            model.optimizer._model_variables_moving_average,  # noqa: SLF001 no public way
+            strict=True,
+        )
+    )
+    arrays = {
+        variable.path: np.asarray(ops.cast(averages.get(variable.path, variable), "float32"))
+        for variable in model.variables
+    }
+    np.savez(run / f"weights-{step:06d}.npz", **arrays)
+
+
+def load_weights(model: Any, file: Path) -> None:
+    """Fill a network with the weights that `keep` wrote."""
+    with np.load(file) as stored:
+        for variable, (_, array) in zip(model.variables, stored.items(), strict=True):
+            variable.assign(array)
+
+
+def _limit(threads: int) -> None:
+    if threads and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
