@@ -2,4 +2,5 @@
 
 from stemlab.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stemlab.account import peak_memory
 from stemlab.audio import Reader
 from stemlab.fifo import reblock
 from stemlab.masks import apply, extend
@@ -72,7 +72,7 @@ def bench(song: Path, model: StemModel) -> Bench:
         threads=model.threads,
         speed=speed,
         first_block=first_block,
-        peak_memory=_peak_memory(),
+        peak_memory=peak_memory(),
         stages=_stages(song, separator),
     )
 
@@ -124,10 +124,3 @@ def _whole(song: Path, separator: Separator) -> tuple[float, float]:
             first = first or time.perf_counter() - start
             length += len(block.mix) / separator.rate
     return length / (time.perf_counter() - start), first
-
-
-def _peak_memory() -> int:
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import signal
-import statistics
 import sys
 import time
 import warnings
@@ -20,9 +21,11 @@ from stemlab.errors import AudioError, SettingError, StemlabError
 from stemlab.model import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    from stemlab.export import Export
+    from stemlab.batch import Report
+    from stemlab.evaluation import Scores
+    from stemlab.separator import Separator
 
 app = typer.Typer(
     help="Stem separation on your own machine.",
@@ -74,17 +77,52 @@ def separate(
         str, typer.Option("--format", "-f", help="wav, flac, ogg, mp3 or stem.mp4.")
     ] = "wav",
     force: Annotated[bool, typer.Option("--force", help="Make again what is there.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Work on so many songs at a time, a process each.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Let a Dask cluster do it.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Separate songs into DIR/<song>/<stem>.<format>."""
-    from stemlab.export import check, export
+    from stemlab.batch import summary
+    from stemlab.export import check
     from stemlab.separator import Separator
 
+    if workers and scheduler:
+        raise SettingError("--workers is for this machine, --scheduler for a cluster: choose one")
+    where = scheduler or workers
     separator = Separator(model)
     wanted = tuple(name.strip() for name in stems.split(",") if name.strip())
     check(separator, kind, wanted)
     folders = _folders(songs, out)
+    how = {"kind": kind, "stems": wanted, "force": force}
+    start = time.perf_counter()
+    made = _together(folders, model, where, how) if where else _in_turn(folders, separator, how)
     reports = []
+    with contextlib.closing(made):
+        for report in made:
+            reports.append(report)
+            with tqdm.external_write_mode():
+                _tell(report, quiet=as_json)
+    total = summary(reports, time.perf_counter() - start)
+    if as_json:
+        found = {"model": separator.model.card.name, "songs": reports}
+        print(json.dumps(found | ({"summary": total} if where else {})))
+    elif where:
+        print(_summed_up(total))
+    if total["failed"]:
+        sys.exit(FAILED)
+
+
+def _in_turn(
+    folders: Mapping[Path, Path], separator: Separator, how: Mapping[str, Any]
+) -> Generator[Report, None, None]:
+    """Separate songs in this process; yield a report on each."""
+    from stemlab.batch import report
+    from stemlab.export import export
+
     for number, (song, folder) in enumerate(folders.items(), 1):
         start = time.perf_counter()
         try:
@@ -92,22 +130,31 @@ def separate(
 
                 def show(done: float, total: float, bar: Any = bar, start: float = start) -> None:
                     bar.total = max(total, done)
-                    bar.set_postfix_str(f"{_speed(done, start):.0f}× real time", refresh=False)
+                    speed = done / (time.perf_counter() - start)
+                    bar.set_postfix_str(f"{speed:.0f}× real time", refresh=False)
                     bar.update(done - bar.n)
 
-                made = export(
-                    song, folder, separator, kind=kind, stems=wanted, force=force, progress=show
-                )
-            reports.append(_report(song, made, start))
+                made = export(song, folder, separator, **how, progress=show)
+            yield {"song": str(song)} | report(made, start)
         except StemlabError as error:
-            _complain(error)
-            reports.append({"song": str(song), "error": str(error)})
-        if not as_json:
-            _tell(reports[-1])
-    if as_json:
-        print(json.dumps({"model": separator.model.card.name, "songs": reports}))
-    if any("error" in report for report in reports):
-        sys.exit(FAILED)
+            yield {"song": str(song), "error": str(error)}
+
+
+def _together(
+    folders: Mapping[Path, Path], model: str, where: str | int, how: Mapping[str, Any]
+) -> Generator[Report, None, None]:
+    """Separate songs in many processes; yield a report on each."""
+    from stemlab.batch import separate_all
+
+    file = Path(model)
+    model = str(file.resolve()) if file.suffix == ".tflite" else model
+    with (
+        tqdm(total=len(folders), unit=" songs", disable=None, leave=False) as bar,
+        contextlib.closing(separate_all(folders, model, where, **how)) as reports,
+    ):
+        for report in reports:
+            yield report
+            bar.update()
 
 
 @app.command()
@@ -137,29 +184,54 @@ def bench(
 
 @app.command()
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Songs with reference stems.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Songs with reference stems, or a .stem.mp4.")
+    ],
     model: ModelOption = DEFAULT,
+    bss: Annotated[
+        bool, typer.Option("--bss", help="Add BSSEval v4: far slower, needs stemlab[research].")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Separate songs whose stems are known and print the SDR of each stem in dB."""
+    """Separate songs whose stems are known and print how well, in dB."""
     from stemlab.evaluation import evaluate as measure
-    from stemlab.evaluation import find_songs
+    from stemlab.evaluation import summed_up
+    from stemlab.references import find_songs
     from stemlab.separator import Separator
 
     separator = Separator(model)
-    scores = {}
+    scores, errors = {}, {}
     for song in tqdm(find_songs(folder), unit=" songs", disable=None, leave=False):
-        scores[song.name] = measure(song, separator)
-    medians = {
-        stem: statistics.median(score[stem] for score in scores.values())
-        for stem in separator.stems
-    }
+        try:
+            song.warn_short(separator.rate)
+            scores[song.name] = measure(song, separator, bss=bss)
+        except AudioError as error:
+            _complain(error)
+            errors[song.name] = str(error)
+    totals = {name: summed_up(scores.values(), name) for name in ("median", "mean")}
     if as_json:
-        print(json.dumps({"model": separator.model.card.name, "sdr": scores, "median": medians}))
-        return
-    _table([("SDR, dB", *separator.stems)])
-    for name, score in [*scores.items(), ("median", medians)]:
-        _table([(name, *(f"{value:.2f}" for value in score.values()))])
+        found = {"model": separator.model.card.name, "songs": scores, **totals, "errors": errors}
+        print(json.dumps(_finite(found)))
+    elif scores:
+        _table(_score_rows(scores | totals))
+    if errors:
+        sys.exit(FAILED)
+
+
+def _score_rows(scores: Mapping[str, Mapping[str, Scores]]) -> Iterator[tuple[str, ...]]:
+    """Yield a head and a row for each song and stem; median and mean go last."""
+    first = next(iter(next(iter(scores.values())).values()))
+    yield ("dB", "stem", *(name.upper().replace("_", "-") for name in first))
+    for song, stems in scores.items():
+        for stem, values in stems.items():
+            yield (song, stem, *(f"{value:.2f}" for value in values.values()))
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON has no number for by null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @app.command()
@@ -298,32 +370,37 @@ def _bar(name: str, number: int, count: int) -> Any:
     return tqdm(desc=label, total=1, bar_format=BAR, disable=None, leave=False)
 
 
-def _report(song: Path, made: Export, start: float) -> dict[str, Any]:
-    return {
-        "song": str(song),
-        "files": {name: str(path) for name, path in made.files.items()},
-        "seconds": round(made.seconds, 3),
-        "speed": None if made.reused else round(_speed(made.seconds, start), 1),
-        "reused": made.reused,
-    }
-
-
-def _tell(report: dict[str, Any]) -> None:
+def _tell(report: Report, *, quiet: bool) -> None:
+    for warning in report.get("warnings", ()):
+        _show_warning(warning)
     if "error" in report:
-        return
-    how = "already there" if report["reused"] else f"{report['speed']:.0f}× real time"
-    print(f"{report['song']} → {', '.join(report['files'].values())} ({how})")
+        _complain(report["error"])
+    elif not quiet:
+        how = "already there" if report["reused"] else f"{report['speed']:.0f}× real time"
+        print(f"{report['song']} → {', '.join(report['files'].values())} ({how})")
 
 
-def _speed(seconds: float, start: float) -> float:
-    return seconds / (time.perf_counter() - start)
+def _summed_up(total: Mapping[str, Any]) -> str:
+    """Write a summary as a line.
+
+    >>> _summed_up({"separated": 9, "reused": 2, "failed": 1, "sound": 1800.0, "seconds": 60.0,
+    ...             "speed": 30.0})
+    '9 separated, 2 already there, 1 failed; 30.0 min of sound in 1.0 min, 30× real time'
+    """
+    counts = (("separated", "separated"), ("reused", "already there"), ("failed", "failed"))
+    songs = ", ".join(f"{total[key]} {said}" for key, said in counts)
+    minutes = (total["sound"] / 60, total["seconds"] / 60)
+    return (
+        f"{songs}; {minutes[0]:.1f} min of sound in {minutes[1]:.1f} min, "
+        f"{total['speed']:.0f}× real time"
+    )
 
 
 def _plain(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _table(rows: Sequence[Sequence[str]]) -> None:
+def _table(rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         print("  ".join(f"{cell:16}" for cell in row).rstrip())
 

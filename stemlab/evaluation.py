@@ -1,149 +1,194 @@
-"""How well a model does on songs whose stems are known."""
+"""How well a model does on songs whose stems are known, and how well it could."""
 
 from __future__ import annotations
 
+import math
+import statistics
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stemlab.audio import AUDIO_SUFFIXES, Reader
-from stemlab.errors import AudioError, SettingError
-from stemlab.fifo import Fifo
-from stemlab.metrics import Sdr
+from stemlab.masks import (
+    Oracle,
+    apply,
+    ideal_binary_mask,
+    ideal_ratio_mask,
+    phase_sensitive_mask,
+)
+from stemlab.metrics import Sdr, bss_eval
+from stemlab.references import Mixed, match, references_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
+    from stemlab.references import Song, Target
     from stemlab.separator import Separator
-    from stemlab.spectral import Samples
+    from stemlab.spectral import Samples, Spectrum, Stft
 
-MIXTURES = ("mix", "mixture")
+    # In dB: "sdr", "si_sdr" and, where asked for, "bss_sdr", "isr", "sir" and "sar".
+    Scores: TypeAlias = dict[str, float]
 
+ORACLES: dict[str, Oracle] = {
+    "IRM": ideal_ratio_mask,
+    "IBM": ideal_binary_mask,
+    "PSM": phase_sensitive_mask,
+}
+"""Masks made from the references: the most that masks in a transform can do."""
 
-@dataclass(frozen=True)
-class Song:
-    """A song with references: its mixture, None where it is their sum, and stems by name."""
-
-    name: str
-    mix: Path | None
-    stems: dict[str, Path]
-
-
-def find_songs(folder: Path) -> list[Song]:
-    """Return the songs with references in a folder, or in the folders inside it.
-
-    A song is a folder of ``<stem>.<suffix>`` files and, if the mixture is not simply their sum, a
-    ``mix.<suffix>`` or ``mixture.<suffix>``, as in MUSDB18-HQ.
-
-    Raises
-    ------
-    AudioError
-        If there is none.
-    """
-    if not folder.is_dir():
-        raise AudioError(f"{folder}: not a folder; give one that holds a mix and its stems")
-    inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    songs = [song for path in (folder, *inside) if (song := _song(path))]
-    if not songs:
-        raise AudioError(
-            f"{folder}: no song with reference stems; expected files such as "
-            "mix.wav, vocals.wav, drums.wav here or in folders inside"
-        )
-    return songs
-
-
-def _song(folder: Path) -> Song | None:
-    files = {
-        path.stem.lower(): path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
-    }
-    mixes = [files.pop(name) for name in MIXTURES if name in files]
-    return Song(folder.name, mixes[0] if mixes else None, files) if len(files) > 1 else None
-
-
-def match(stems: Sequence[str], references: Mapping[str, Path]) -> dict[str, list[Path]]:
-    """Return for each of the model's stems the references that sum to it.
-
-    A stem without a reference of its name is what the unmatched references sum to, if it is the
-    only one: of vocals, drums, bass and other, a model's accompaniment is the last three.
-
-    Raises
-    ------
-    SettingError
-        If more than one stem has no reference, or none are left for it.
-
-    Examples
-    --------
-    >>> match(["vocals", "rest"], {"vocals": "v.wav", "drums": "d.wav", "bass": "b.wav"})
-    {'vocals': ['v.wav'], 'rest': ['d.wav', 'b.wav']}
-    """
-    left = {name: path for name, path in references.items() if name not in stems}
-    without = [stem for stem in stems if stem not in references]
-    if len(without) > 1 or (without and not left):
-        raise SettingError(
-            f"no reference for {', '.join(without)} among {', '.join(references)}; "
-            f"name the files after the model's stems: {', '.join(stems)}"
-        )
-    return {stem: [references[stem]] if stem in references else [*left.values()] for stem in stems}
+# Samples whose spectra the oracles hold at once.
+PIECE = 100_000
 
 
 def evaluate(
     song: Song,
     separator: Separator,
+    *,
+    bss: bool = False,
     progress: Callable[[float], object] | None = None,
-) -> dict[str, float]:
-    """Return the SDR of each stem of a separated song, in dB; see `stemlab.metrics.Sdr`.
+) -> dict[str, Scores]:
+    """Separate a song block by block and return the scores of each stem in dB.
 
     Parameters
     ----------
     song
-        From `find_songs`. References shorter than the mixture end in silence.
+        From `stemlab.references.find_songs`. References shorter than the mixture end in silence.
+    bss
+        Whether to add BSSEval's scores, see `stemlab.metrics.bss_eval`: some seconds of work and
+        100 MB a stem for ten seconds of the song.
     progress
         Called with the seconds that have just been done.
+
+    Raises
+    ------
+    AudioError
+        If a file cannot be read.
+    SettingError
+        If a stem has no reference.
     """
-    sources = match(separator.stems, song.stems)
-    accounts = {stem: Sdr() for stem in separator.stems}
+    targets = match(separator.stems, song.stems)
+    accounts = [Sdr() for _ in targets]
+    kept: list[tuple[Samples, Samples]] = []
     with ExitStack() as stack:
-        known = {stem: _Sum(paths, separator.rate, stack) for stem, paths in sources.items()}
-        mix = _Sum([song.mix] if song.mix else [*song.stems.values()], separator.rate, stack)
+        known = [
+            stack.enter_context(Mixed(references_of(song.stems, target), separator.rate))
+            for target in targets
+        ]
+        mix = stack.enter_context(Mixed(song.mixed, separator.rate))
         for block in separator.stream(mix.blocks()):
-            for stem, estimate in zip(separator.stems, block.stems, strict=True):
-                accounts[stem].add(known[stem].take(len(estimate)), estimate)
+            estimates = grouped(block.stems, targets)
+            references = np.stack([reference.take(len(block.mix)) for reference in known])
+            for account, reference, estimate in zip(accounts, references, estimates, strict=True):
+                account.add(reference, estimate)
+            if bss:
+                kept.append((references, estimates))
             if progress:
                 progress(len(block.mix) / separator.rate)
-    return {stem: account.value for stem, account in accounts.items()}
+    scores = [_scores(account) for account in accounts]
+    if kept:
+        references, estimates = (np.concatenate(parts, 1) for parts in zip(*kept, strict=True))
+        for score, more in zip(
+            scores, bss_eval(references, estimates, separator.rate), strict=True
+        ):
+            score.update(more)
+    return {target.name: score for target, score in zip(targets, scores, strict=True)}
 
 
-class _Sum:
-    """Files mixed together, read in step."""
+def score(references: Samples, estimates: Samples, rate: int, *, bss: bool = False) -> list[Scores]:
+    """Return the scores of stems in memory, in dB.
 
-    def __init__(self, paths: Sequence[Path], rate: int, stack: ExitStack) -> None:
-        self._blocks = [stack.enter_context(Reader(path, rate)).blocks() for path in paths]
-        self._queue: Fifo[np.float32] = Fifo()
+    Parameters
+    ----------
+    references, estimates
+        [stems, samples, 2].
+    rate
+        Samples a second.
+    bss
+        Whether to add BSSEval's scores.
+    """
+    scores = []
+    for reference, estimate in zip(references, estimates, strict=True):
+        account = Sdr()
+        account.add(reference, estimate)
+        scores.append(_scores(account))
+    if bss:
+        for known, more in zip(scores, bss_eval(references, estimates, rate), strict=True):
+            known.update(more)
+    return scores
 
-    def blocks(self) -> Iterator[Samples]:
-        """Yield the sum until the longest file ends."""
-        while (block := self._next()) is not None:
-            yield block
 
-    def take(self, count: int) -> Samples:
-        """Return the next `count` samples, silence after the end."""
-        while len(self._queue) < count:
-            block = self._next()
-            silence = np.zeros((count - len(self._queue), 2), np.float32)
-            self._queue.push(silence if block is None else block)
-        return self._queue.take(count)
+def _scores(account: Sdr) -> Scores:
+    return {"sdr": account.value, "si_sdr": account.scale_invariant}
 
-    def _next(self) -> Samples | None:
-        """Return the sum of the files' next blocks, None after the end of the last one."""
-        blocks = [block for source in self._blocks if (block := next(source, None)) is not None]
-        if not blocks:
-            return None
-        total = np.zeros((max(map(len, blocks)), 2), np.float32)
-        for block in blocks:
-            total[: len(block)] += block
-        return total
+
+def summed_up(songs: Iterable[Mapping[str, Scores]], how: str) -> dict[str, Scores]:
+    """Return the median or mean over songs of each stem's scores, leaving out unknown ones.
+
+    Examples
+    --------
+    >>> known = {"vocals": {"sdr": 5.0}}
+    >>> summed_up([known, {"vocals": {"sdr": float("nan")}}, known], "mean")
+    {'vocals': {'sdr': 5.0}}
+    """
+    values: dict[str, dict[str, list[float]]] = {}
+    for song in songs:
+        for stem, scores in song.items():
+            for name, value in scores.items():
+                known = values.setdefault(stem, {}).setdefault(name, [])
+                known += [] if math.isnan(value) else [value]
+    middle = {"median": statistics.median, "mean": statistics.fmean}[how]
+    return {
+        stem: {name: middle(known) if known else math.nan for name, known in scores.items()}
+        for stem, scores in values.items()
+    }
+
+
+def grouped(stems: Samples, targets: Sequence[Target]) -> Samples:
+    """Sum stems [stems, samples, 2] to what targets compare, [targets, samples, 2]."""
+    return np.stack([stems[list(target.stems)].sum(0) for target in targets])
+
+
+def ceilings(mix: Samples, references: Samples, stft: Stft) -> dict[str, Samples]:
+    """Separate a mixture with the masks of `ORACLES`.
+
+    Parameters
+    ----------
+    mix
+        [samples, 2].
+    references
+        [stems, samples, 2].
+    stft
+        The transform the masks are made and applied in.
+
+    Returns
+    -------
+    Stems [stems, samples, 2] by the name of the oracle.
+
+    Examples
+    --------
+    >>> from stemlab.metrics import sdr
+    >>> from stemlab.spectral import Stft
+    >>> low, high = (np.sin(np.arange(9000) * f)[:, None].repeat(2, 1) for f in (0.1, 1))
+    >>> found = ceilings(low + high, np.stack([low, high]), Stft(1024, 256))
+    >>> sdr(low, found["IRM"][0]) > 40
+    True
+    """
+    stems, length = references.shape[:2]
+    # The channels of the mixture and of all references, transformed together.
+    channels = np.concatenate([mix, *references], axis=1, dtype=np.float32)
+    analyser, synthesiser = stft.analyser(), stft.synthesiser()
+
+    def separate(spectra: Spectrum) -> Samples:
+        """Return the samples [n, 2, stems, oracles] that these frames complete."""
+        spectra = spectra.reshape(*spectra.shape[:2], 1 + stems, 2).swapaxes(2, 3)
+        masks = [oracle(spectra[..., 1:]) for oracle in ORACLES.values()]
+        return synthesiser.push(np.stack([apply(mask, spectra[..., 0]) for mask in masks], axis=-1))
+
+    pieces = (channels[start : start + PIECE] for start in range(0, length, PIECE))
+    done = [separate(analyser.push(piece)) for piece in pieces]
+    sound = np.concatenate([*done, separate(analyser.flush())])[:length]
+    return {
+        name: np.ascontiguousarray(np.moveaxis(sound[..., i], -1, 0))
+        for i, name in enumerate(ORACLES)
+    }

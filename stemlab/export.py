@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,18 +14,27 @@ from typing import TYPE_CHECKING
 from stemlab.audio import WRITE_SUFFIXES, Reader, Tags, Writer
 from stemlab.errors import AudioError, SettingError
 from stemlab.stem_mp4 import StemFileWriter
-from stemlab.store import digest
+from stemlab.store import BLOCK, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from stemlab.separator import Separator, StemBlock
+    from stemlab.spectral import Samples
+    from stemlab.store import Track
 
 STEM_FILE = "stem.mp4"
 FORMATS = (*sorted(suffix.lstrip(".") for suffix in WRITE_SUFFIXES), STEM_FILE)
 
 # Remembers which song, model and settings the files of a folder were made from.
 RECORD = ".stemlab.json"
+
+_PIECE = 16 * BLOCK  # samples of a track that are read at once
+# How the name of a folder of unfinished files begins.
+PART = ".stemlab-"
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,88 @@ def export(
     return Export(files, counted.seconds, reused=False)
 
 
+def export_mix(track: Track, path: Path, gains: NDArray[np.float32], title: str = "") -> None:
+    """Write the sum of a track's stems, each with its gain.
+
+    Parameters
+    ----------
+    track
+        What is separated already.
+    path
+        Where to; the suffix chooses the format.
+    gains
+        Left and right of each stem, [stems, 2], as from `stemlab.mixer.Mix.gains`.
+    title
+        What the file says it is; by default the track's title.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be written. Nothing is left then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from stemlab.audio import Audio, load
+    >>> from stemlab.store import Track
+    >>> track = Track.of({name: Audio(np.full((100, 2), 0.25, np.float32)) for name in "ab"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export_mix(track, Path(folder) / "mix.wav", np.array([[1, 1], [1, 0]], np.float32))
+    ...     load(Path(folder) / "mix.wav").samples[0].tolist()
+    [0.5, 0.25]
+    """
+    with Writer(path, track.rate, Tags(title=title or track.title)) as writer:
+        for _, stems in _pieces(track):
+            writer.write((stems * gains[:, None]).sum(0))
+
+
+def export_stem_file(track: Track, path: Path) -> None:
+    """Write a track as a ``.stem.mp4``.
+
+    Raises
+    ------
+    AudioError
+        If it has more than four stems, or the file cannot be written. Nothing is left then.
+    """
+    with StemFileWriter(path, track.names, track.rate, Tags(title=track.title)) as writer:
+        for mix, stems in _pieces(track):
+            writer.write(mix, stems)
+
+
+def _pieces(track: Track) -> Iterator[tuple[Samples, Samples]]:
+    for start in range(0, track.length, _PIECE):
+        yield track.read(start, _PIECE)
+
+
+def free_path(folder: Path, name: str, kind: str) -> Path:
+    """Return a path in a folder that no file has, numbered if need be; the folder is made.
+
+    Raises
+    ------
+    AudioError
+        If the folder cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first = free_path(Path(folder), "AC/DC", "wav")
+    ...     first.touch()
+    ...     first.name, free_path(Path(folder), "AC/DC", "wav").name
+    ('AC_DC.wav', 'AC_DC 2.wav')
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    plain = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name).strip(" .") or "untitled"
+    names = (f"{plain}{number}.{kind}" for number in ("", *(f" {n}" for n in range(2, 10_000))))
+    return next(folder / name for name in names if not (folder / name).exists())
+
+
 def check(separator: Separator, kind: str, stems: Sequence[str]) -> tuple[str, ...]:
     """Return the stems wanted, in the model's order.
 
@@ -150,7 +242,7 @@ def _new_folder(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
-    with TemporaryDirectory(prefix=".stemlab-", dir=folder) as part:
+    with TemporaryDirectory(prefix=PART, dir=folder) as part:
         yield Path(part)
 
 

@@ -92,12 +92,17 @@ def phase_sensitive_mask(references: Spectrum) -> Masks:
     return normalise(np.maximum((references * mixture.conj()).real, 0))
 
 
-def extend(masks: Masks, bins: int) -> Masks:
-    """Carry masks from the model's band up to all bins of the spectrum.
+# What the bins above the model's band take, from its masks [frames, band, channels, stems]. Means
+# of masks that sum to 1 sum to 1.
+EXTENSIONS: dict[str, Callable[[Masks], Masks]] = {
+    "octave": lambda masks: masks[:, masks.shape[1] // 2 :].mean(1, keepdims=True),
+    "average": lambda masks: masks.mean(1, keepdims=True),
+    "even": lambda masks: np.full_like(masks[:, :1], 1 / masks.shape[-1]),
+}
 
-    In each frame and channel the bins above the band take the mean of the masks over the top
-    octave of the band: what owns the cells just below the limit owns those above it. The mean of
-    masks that sum to 1 sums to 1.
+
+def extend(masks: Masks, bins: int, extension: str = "octave") -> Masks:
+    """Carry masks from the model's band up to all bins of the spectrum.
 
     Parameters
     ----------
@@ -105,6 +110,11 @@ def extend(masks: Masks, bins: int) -> Masks:
         Masks of the lower bins, [frames, band, channels, stems].
     bins
         Number of bins of the spectrum, not below the band.
+    extension
+        What the bins above the band take in each frame and channel: ``"octave"``, the mean of the
+        masks over the top octave of the band, as what owns the cells just below the limit owns
+        those above it; ``"average"``, their mean over the whole band, as in Spleeter (Hennequin et
+        al., 2020); ``"even"``, the same for each stem.
 
     Returns
     -------
@@ -113,7 +123,7 @@ def extend(masks: Masks, bins: int) -> Masks:
     band = masks.shape[1]
     full = np.empty((len(masks), bins, *masks.shape[2:]), np.float32)
     full[:, :band] = masks
-    full[:, band:] = masks[:, band // 2 :].mean(1, keepdims=True)
+    full[:, band:] = EXTENSIONS[extension](masks)
     return full
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from stemlab.audio import Audio, Reader
 from stemlab.errors import AudioError, SettingError
 from stemlab.fifo import Fifo, reblock
-from stemlab.masks import Masks, Regridder, apply, extend, sharpen
+from stemlab.masks import EXTENSIONS, Masks, Regridder, apply, extend, sharpen
 from stemlab.model import DEFAULT, Card, StemModel
 from stemlab.spectral import BATCH, Samples, Spectrum, Stft
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Frames that two neighbouring windows of the model share; their masks are cross-faded. The rest,
-# the step from window to window, stays a multiple of the U-Net's stride of 64 frames.
+# Frames over which the masks of neighbouring windows are cross-faded, if nothing else is asked for.
+# The rest, the step from window to window, stays a multiple of the U-Net's stride of 64 frames.
 OVERLAP = 64
 
 
@@ -83,6 +83,22 @@ class Separator:
         masks are carried over to its grid, see `stemlab.masks.Regridder`.
     exponent
         Sharpens (above 1) or softens (below 1) the masks.
+    past, lookahead
+        Frames at the start and at the end of each of the model's windows whose masks are not used:
+        what every mask knows of the sound before and after it, at least. What is between, the
+        step from window to window, costs one run of the model. By default no past, and as much
+        look-ahead as the cross-fade needs.
+    overlap
+        Frames over which the masks of neighbouring windows are cross-faded, within the look-ahead.
+    extension
+        How the masks go on above the model's band, a name of `stemlab.masks.EXTENSIONS`.
+
+    Raises
+    ------
+    ModelError
+        If the model is not there or cannot run.
+    SettingError
+        If a setting has no meaning.
 
     Examples
     --------
@@ -100,12 +116,24 @@ class Separator:
         *,
         stft: Stft | None = None,
         exponent: float = 1.0,
+        past: int = 0,
+        lookahead: int | None = None,
+        overlap: int | None = None,
+        extension: str = "octave",
     ) -> None:
         if exponent <= 0:
             raise SettingError(f"mask exponent {exponent}: it must be above 0")
         self.model = model if isinstance(model, StemModel) else StemModel(model)
         self.stft = stft or self.model.card.stft
         self.exponent = exponent
+        self.past = past
+        if overlap is None:
+            usual = min(OVERLAP, self.model.card.frames // 4)
+            overlap = usual if lookahead is None else min(usual, lookahead)
+        self.overlap = overlap
+        self.lookahead = overlap if lookahead is None else lookahead
+        self.extension = extension
+        self._check()
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -123,21 +151,46 @@ class Separator:
         return self._step * self.model.card.hop
 
     @property
+    def batch(self) -> int:
+        """Samples that a stream takes in at once."""
+        return min(BATCH, self._step) * self.model.card.hop
+
+    @property
+    def settings(self) -> tuple[Stft, float, int, int, int, str]:
+        """All that shapes the stems beside the model."""
+        windows = (self.past, self.lookahead, self.overlap)
+        return (self.stft, self.exponent, *windows, self.extension)
+
+    @property
     def context(self) -> int:
         """Samples at the start of a stream inside a song that differ from the whole song's.
 
-        They lack the cross-fade with the window before and the overlap of its last frames.
+        Their windows lack the past, they lack the cross-fade with the window before and the overlap
+        of its last frames.
         """
         card = self.model.card
-        return self._overlap * card.hop + max(self.stft.n_fft, card.n_fft)
-
-    @property
-    def _overlap(self) -> int:
-        return min(OVERLAP, self.model.card.frames // 4)
+        without_past = -(-self.past // self._step) * self._step
+        return (without_past + self.overlap) * card.hop + max(self.stft.n_fft, card.n_fft)
 
     @property
     def _step(self) -> int:
-        return self.model.card.frames - self._overlap
+        return self.model.card.frames - self.past - self.lookahead
+
+    def _check(self) -> None:
+        if self.past < 0 or self.lookahead < 0 or self._step < 1:
+            raise SettingError(
+                f"past {self.past} and look-ahead {self.lookahead}: both must be 0 or more and "
+                f"leave a frame of the {self.model.card.frames} that {self.model.card.name} reads"
+            )
+        if not 0 <= self.overlap <= self.lookahead:
+            raise SettingError(
+                f"overlap {self.overlap}: the cross-fade lies within the look-ahead; "
+                f"choose 0 to {self.lookahead} frames, or a longer look-ahead"
+            )
+        if self.extension not in EXTENSIONS:
+            raise SettingError(
+                f"{self.extension}: no such band extension; choose one of {', '.join(EXTENSIONS)}"
+            )
 
     def separate(
         self,
@@ -192,9 +245,9 @@ class Separator:
             lengths add up to what came in. Close the generator to stop early.
         """
         card = self.model.card
-        mixture = _Mixture(self.stft, card.stft, card.bins, before)
+        mixture = _Mixture(self, before)
         regridder = Regridder(card.stft, self.stft, card.bins)
-        synthesis = _Synthesis(self.stft, mixture)
+        synthesis = _Synthesis(self.stft, mixture, self.extension)
         for masks in self._masks(mixture.magnitudes(blocks)):
             yield from synthesis.push(sharpen(regridder.push(masks), self.exponent))
         rest = regridder.flush(self.stft.frames(mixture.length))
@@ -217,16 +270,17 @@ class Separator:
 
     def _masks(self, magnitudes: Iterable[NDArray[np.float32]]) -> Iterator[Masks]:
         """Run the model over overlapping windows and cross-fade their masks into one stream."""
-        fade_in = np.linspace(0, 1, self._overlap + 2, dtype=np.float32)[1:-1, None, None, None]
+        fade_in = np.linspace(0, 1, self.overlap + 2, dtype=np.float32)[1:-1, None, None, None]
         step = self._step
         tail: Masks | None = None
-        for masks, last in _ahead(self._run, self._windows(magnitudes)):
+        for window, last in _ahead(self._run, self._windows(magnitudes)):
+            masks = window[self.past :]
             if tail is not None:
                 faded = min(len(tail), len(masks))
                 weight = fade_in[:faded]
                 masks[:faded] = masks[:faded] * weight + tail[:faded] * (1 - weight)
             yield masks if last else masks[:step]
-            tail = masks[step:]
+            tail = masks[step : step + self.overlap]
 
     def _windows(
         self, magnitudes: Iterable[NDArray[np.float32]]
@@ -236,14 +290,14 @@ class Separator:
         Where new frames complete no window, None lets finished work go on.
         """
         frames, step = self.model.card.frames, self._step
-        held: NDArray[np.float32] = np.zeros((0, self.model.card.bins, 2), np.float32)
+        held: NDArray[np.float32] = np.zeros((self.past, self.model.card.bins, 2), np.float32)
         for new in magnitudes:
             held = np.concatenate([held, new])
             while len(held) > frames:
                 yield held[:frames], False
                 held = held[step:]
             yield None
-        if len(held):
+        if len(held) > self.past:
             yield held, True
 
     def _run(self, window: tuple[NDArray[np.float32], bool]) -> tuple[Masks, bool]:
@@ -256,8 +310,9 @@ class Separator:
 class _Mixture:
     """The mixture's way to the model; samples and spectrum wait here for their masks."""
 
-    def __init__(self, stft: Stft, native: Stft, band: int, before: Samples | None) -> None:
-        self._band, self._batch = band, BATCH * native.hop
+    def __init__(self, separator: Separator, before: Samples | None) -> None:
+        stft, native = separator.stft, separator.model.card.stft
+        self._band, self._batch = separator.model.card.bins, separator.batch
         self._own = stft.analyser(before)
         self._native = self._own if stft == native else native.analyser(before)
         self.samples: Fifo[np.float32] = Fifo()
@@ -286,8 +341,8 @@ class _Mixture:
 class _Synthesis:
     """Masks in, stem blocks out."""
 
-    def __init__(self, stft: Stft, mixture: _Mixture) -> None:
-        self._mixture = mixture
+    def __init__(self, stft: Stft, mixture: _Mixture, extension: str) -> None:
+        self._mixture, self._extension = mixture, extension
         self._synthesiser = stft.synthesiser()
         self._masks: Fifo[np.float32] = Fifo()
         self._start = 0
@@ -300,7 +355,7 @@ class _Synthesis:
             yield self._block(self._masks.take(count), self._mixture.spectrum.take(count))
 
     def _block(self, masks: Masks, spectrum: Spectrum) -> StemBlock:
-        masks = extend(masks, spectrum.shape[1])
+        masks = extend(masks, spectrum.shape[1], self._extension)
         # The last stem is what the others leave: one synthesis less, and the sum is the mix.
         parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
         mix = self._mixture.samples.take(min(len(parts), len(self._mixture.samples)))

@@ -21,6 +21,8 @@ Window: TypeAlias = str | tuple[Any, ...]
 BATCH = 64
 # Below this ratio of weakest to strongest overlap, float32 no longer reconstructs.
 NOLA_FLOOR = 1e-4
+# So much may a sum of float32 windows vary that is constant on paper.
+CONSTANT = 1e-5
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,7 @@ class Stft:
                 f"hop {self.hop} is longer than the window of {self.n_fft} samples: "
                 "samples between the windows would be lost; choose a shorter hop"
             )
-        weakest, strongest = float(self._overlap.min()), float(self._overlap.max())
-        if not weakest > NOLA_FLOOR * strongest:
+        if not self.evenness > NOLA_FLOOR:
             raise SettingError(
                 f"window {self.window!r} of {self.n_fft} samples with hop {self.hop} cannot "
                 "reconstruct (NOLA): some samples lie only under the window's zeros; "
@@ -85,6 +86,21 @@ class Stft:
     def bins(self) -> int:
         """Number of frequency bins, n_fft // 2 + 1."""
         return self.n_fft // 2 + 1
+
+    @property
+    def evenness(self) -> float:
+        """Weakest to strongest sum of overlapped squared windows: 1 is constant, 0 loses samples.
+
+        Above 0 the transform reconstructs (NOLA, nonzero overlap-add). At 1 (COLA, constant
+        overlap-add) errors of the masks weigh alike at all places in a hop. See
+        `scipy.signal.check_NOLA` and `check_COLA`; the window is squared since it is applied twice.
+        """
+        return float(self._overlap.min() / self._overlap.max())
+
+    @property
+    def cola(self) -> bool:
+        """Whether the overlapped squared windows are constant, to float32."""
+        return self.evenness > 1 - CONSTANT
 
     @property
     def lead(self) -> int:

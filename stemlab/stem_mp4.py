@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     Samples = npt.NDArray[np.float32]
 
-__all__ = ["StemFileWriter", "read_stems"]
+__all__ = ["StemFileWriter", "read_stems", "stem_names"]
 
 SLOTS = ("drums", "bass", "other", "vocals")
 """Native Instruments' order of the stems."""
@@ -386,7 +386,7 @@ def read_stems(path: str | os.PathLike[str], rate: int = RATE) -> tuple[Audio, d
     """
     path = Path(path)
     mix = _stream(path, 0, rate)
-    names = _names(path)
+    names = stem_names(path)
     stems = {
         name: _fitted(_stream(path, 1 + i, rate), len(mix.samples))
         for i, name in enumerate(names)
@@ -405,7 +405,14 @@ def _fitted(audio: Audio, length: int) -> Audio:
     return Audio(np.pad(audio.samples[:length], ((0, missing), (0, 0))), audio.rate)
 
 
-def _names(path: Path) -> list[str]:
+def stem_names(path: Path) -> list[str]:
+    """Return the names of a stem file's streams after the first, the mix.
+
+    Raises
+    ------
+    AudioError
+        If the file does not name them.
+    """
     with path.open("rb") as file:
         found = _find(file, [b"moov", b"udta", b"stem"], 0, _size(file))
         manifest = _cut(file, *found[0]) if found else b""

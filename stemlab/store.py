@@ -333,7 +333,8 @@ def digest(song: str | Path | Audio, separator: Separator) -> str:
         known.update(np.ascontiguousarray(song.samples).data)
     else:
         _digest_file(known, Path(song))
-    settings = (FORMAT, separator.model.card.sha256, separator.stft, separator.exponent)
+    card = separator.model.card
+    settings = (FORMAT, card.sha256, card.frames, separator.settings)
     known.update(repr(settings).encode())
     return known.hexdigest()[:32]
 

@@ -272,9 +272,14 @@ def test_bench_tells_what_the_machine_holds(stemlab: Any) -> None:
 
 def test_evaluate_scores_the_demo(stemlab: Any) -> None:
     result = json.loads(stemlab("evaluate", Path(demo.__file__).parent, "--json").out)
-    assert result["sdr"]["demo"]["vocals"] > 6
-    assert result["median"] == result["sdr"]["demo"]
-    assert "vocals" in stemlab("evaluate", Path(demo.__file__).parent).out
+    assert result["songs"]["demo"]["vocals"]["sdr"] > 6
+    assert result["median"] == result["mean"] == result["songs"]["demo"]
+    head, *rows = stemlab("evaluate", Path(demo.__file__).parent).out.splitlines()
+    assert head.split() == ["dB", "stem", "SDR", "SI-SDR"]
+    stems = [*result["median"]]
+    wanted = [[name, stem] for name in ("demo", "median", "mean") for stem in stems]
+    assert [row.split()[:2] for row in rows] == wanted
+    assert float(rows[0].split()[2]) == pytest.approx(result["median"][stems[0]]["sdr"], abs=0.006)
 
 
 def test_evaluate_without_references(stemlab: Any, tmp_path: Path) -> None:

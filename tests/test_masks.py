@@ -72,6 +72,19 @@ def test_extension_leaves_the_band_and_sums_to_one() -> None:
     np.testing.assert_allclose(full[:, 70], masks[:, 20:].mean(1), atol=1e-6)
 
 
+@pytest.mark.parametrize("extension", m.EXTENSIONS)
+def test_every_extension_sums_to_one(extension: str) -> None:
+    full = m.extend(some_masks(), 100, extension)
+    assert_masks(full)
+    assert (full[:, 40:] == full[:, 40:41]).all()
+
+
+def test_extensions_are_those_of_their_names() -> None:
+    masks = some_masks()
+    np.testing.assert_allclose(m.extend(masks, 41, "average")[:, 40], masks.mean(1), atol=1e-6)
+    np.testing.assert_allclose(m.extend(masks, 41, "even")[:, 40], 1 / masks.shape[-1])
+
+
 def test_silence_is_shared_evenly() -> None:
     np.testing.assert_allclose(m.ideal_ratio_mask(np.zeros((1, 2, 2, 4), np.complex64)), 0.25)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import get_window
+from scipy.signal import check_COLA, get_window
 
 from stemlab.errors import SettingError
 from stemlab.metrics import sdr
@@ -93,3 +93,12 @@ def test_what_cannot_reconstruct_is_refused(
 ) -> None:
     with pytest.raises(SettingError, match=reason):
         Stft(n_fft, hop, window)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("hop", [64, 128, 250, 256])
+def test_cola_is_that_of_scipy(window: Window, hop: int) -> None:
+    stft = Stft(512, hop, window)
+    squared = get_window(window, 512) ** 2
+    assert stft.cola == check_COLA(squared, 512, 512 - hop, tol=1e-5 * squared.sum() / hop)
+    assert 0 < stft.evenness <= 1

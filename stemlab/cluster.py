@@ -1,0 +1,163 @@
+"""Work for many processes, on this machine or on a Dask cluster: the same code for both."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from stemlab.errors import SettingError, StemlabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from distributed import Client, Future
+    from distributed.deploy.spec import SpecCluster
+
+# Where work is done: on so many processes here (None: one for each core), by the scheduler at an
+# address such as "tcp://10.0.0.1:8786", or by a `distributed.Client`.
+Where: TypeAlias = "Client | str | int | None"
+
+# Seconds to wait for a scheduler, and for its first worker.
+KNOCK, PATIENCE = 10, 30
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that did not succeed, and why, in one sentence."""
+
+    why: str
+
+
+@contextlib.contextmanager
+def connect(where: Where = None) -> Iterator[Client]:
+    """Provide a client of a Dask cluster, which for a number or None is started here and ended.
+
+    Each worker here is an interpreter of its own, works on one task at a time and shares the
+    machine's memory equally with the others: one that takes more is ended and started again.
+
+    Raises
+    ------
+    SettingError
+        If Dask is not installed, the number is below 1, or the scheduler or its workers cannot be
+        reached.
+
+    Examples
+    --------
+    >>> with connect(1) as client:
+    ...     list(run(client, divmod, [(7, 2), (1, 0)]))
+    [(0, (3, 1)), (1, Failure(why='ZeroDivisionError: integer division or modulo by zero'))]
+    """
+    if find_spec("distributed") is None:
+        raise SettingError(
+            "many processes need Dask, which is not installed; "
+            "`pip install 'stemlab[cluster]'` brings it"
+        )
+    from distributed import Client
+
+    if isinstance(where, Client):
+        _await_workers(where, "the client's scheduler")
+        yield where
+        return
+    if isinstance(where, str):
+        with _client(where) as client:
+            _await_workers(client, where)
+            yield client
+        return
+    with _local(where) as cluster, Client(cluster) as client:
+        yield client
+
+
+def run(
+    client: Client, work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
+) -> Generator[tuple[int, Any], None, None]:
+    """Call a function with each tuple of arguments; yield index and result as they are done.
+
+    A task whose worker dies is given to another. One that raises, or that ends four workers, gives
+    a `Failure`. What has not begun is called off when the generator is closed.
+    """
+    from distributed import as_completed
+
+    futures = [client.submit(work, *task, pure=False) for task in tasks]
+    indices = {future.key: index for index, future in enumerate(futures)}
+    try:
+        for future in as_completed(futures):
+            yield indices[future.key], _result(future)
+            future.release()
+    finally:
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            client.cancel(futures)
+
+
+def _result(future: Future[Any]) -> Any:
+    from distributed import KilledWorker
+
+    if future.status == "cancelled":
+        return Failure("the scheduler went away; start again, what is done is kept")
+    error = future.exception() if future.status == "error" else None
+    if error is None:
+        return future.result()
+    if isinstance(error, StemlabError):
+        return Failure(str(error))
+    if isinstance(error, KilledWorker):
+        return Failure(
+            "its worker was ended again and again, most likely for want of memory; "
+            "use fewer workers with more memory each"
+        )
+    return Failure(f"{type(error).__name__}: {error}")
+
+
+@contextlib.contextmanager
+def _local(count: int | None) -> Iterator[SpecCluster]:
+    """Start a scheduler in this process and workers that end with it.
+
+    Unlike those of `distributed.LocalCluster`, the workers do not import the caller's script.
+    """
+    from dask.system import CPU_COUNT
+    from distributed import Scheduler
+    from distributed.deploy.spec import SpecCluster
+    from distributed.deploy.subprocess import SubprocessWorker
+    from distributed.system import MEMORY_LIMIT
+
+    count = CPU_COUNT if count is None else count
+    if count < 1:
+        raise SettingError(f"{count} workers: at least one is needed")
+    here = {"host": "127.0.0.1", "dashboard": False}
+    worker = {
+        "nthreads": 1,
+        "memory_limit": MEMORY_LIMIT // count,
+        "death_timeout": PATIENCE,
+        "silence_logs": logging.CRITICAL,
+    }
+    with SpecCluster(
+        scheduler={"cls": Scheduler, "options": here},
+        workers={
+            index: {"cls": SubprocessWorker, "options": {"worker_kwargs": here | worker}}
+            for index in range(count)
+        },
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        yield cluster
+
+
+def _client(address: str) -> Client:
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=KNOCK)
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"{address}: no Dask scheduler answers there; "
+            "start one with `dask scheduler` and give the address it shows"
+        ) from error
+
+
+def _await_workers(client: Client, name: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError as error:
+        raise SettingError(
+            f"{name}: no workers there; start some with `dask worker` and the scheduler's address"
+        ) from error
