@@ -1,0 +1,66 @@
+"""Gather all training music: make each song that is not there yet.
+
+    python models/forge/music/gather.py --data DATA POOL VALIDATION
+
+DATA holds recorded samples, stems and MIDI: folders `stems`, `samples` and `midi`. SoundFonts, drum
+kits, loops, songs and LMMS come from Debian packages, without a network. POOL and VALIDATION
+are laid out as `music.pool` tells; no training may see VALIDATION. Needs the extra `forge`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FORGE = Path(__file__).resolve().parents[1]
+SOURCES = ("recordings", "midi", "grooves", "lmms")
+
+PACKAGES = {
+    "fluid-soundfont-gm": "/usr/share/sounds/sf2/FluidR3_GM.sf2",
+    "musescore-general-soundfont": "/usr/share/sounds/sf3/MuseScore_General.sf3",
+    "timgm6mb-soundfont": "/usr/share/sounds/sf2/TimGM6mb.sf2",
+    "avldrums.lv2-soundfont": "/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2",
+    "planetblupi-music-midi": "/usr/share/planetblupi/music",
+    "hydrogen-drumkits": "/usr/share/hydrogen/data/drumkits",
+    "fretsonfire-songs-muldjord": "/usr/share/games/fretsonfire/data/songs/muldjord",
+    "fretsonfire-songs-sectoid": "/usr/share/games/fretsonfire/data/songs/sectoid",
+    "sonic-pi-samples": "/usr/share/sonic-pi/samples",
+    "lmms-common": "/usr/share/lmms/projects",
+}
+PROGRAMS = ("fluidsynth", "lmms")
+
+
+def main(
+    pool: Path,
+    validation: Path,
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False)],
+) -> None:
+    """Make all songs that are not there yet."""
+    if missing := [*missing_folders(data), *missing_packages()]:
+        sys.exit(f"Missing: {', '.join(missing)}. Install or fetch them, then run this again.")
+    for source in SOURCES:
+        importlib.import_module(f"music.{source}").gather(data, pool, validation)
+
+
+def missing_folders(data: Path) -> list[str]:
+    """Return the folders that the data lack."""
+    wanted = [data / name for name in ("stems", "samples", "midi")]
+    return [f"folder {folder}" for folder in wanted if not folder.is_dir()]
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages that are not installed."""
+    programs = [program for program in PROGRAMS if not shutil.which(program)]
+    files = [package for package, file in PACKAGES.items() if not Path(file).exists()]
+    return [f"Debian package {package}" for package in (*programs, *files)]
+
+
+if __name__ == "__main__":
+    # Beside this file lie modules, not the package that holds them.
+    sys.path[0] = str(FORGE)
+    typer.run(main)
