@@ -50,7 +50,9 @@ GENERAL = {"sf2/FluidR3_GM.sf2": 0.5, "sf2/TimGM6mb.sf2": 0.4, "sf3/MuseScore_Ge
 """SoundFonts by how often they play; the last takes 8 s to load and is kin of the first."""
 KITS = ("sf2/Black_Pearl_4_LV2.sf2", "sf2/Red_Zeppelin_4_LV2.sf2")
 """SoundFonts of a drum kit alone, which answer on melodic channels."""
-LICENCE = "BSD-3-Clause (Freedoom) or GPL-3.0-or-later (Planet Blupi); sounds: see the model card"
+SCORES = {False: "BSD-3-Clause (Freedoom)", True: "GPL-3.0-or-later (Planet Blupi)"}
+SOUNDS = "MIT, GPL-2.0, CC BY-SA 3.0 (SoundFonts)"
+SAMPLES = "CC0 1.0, CC BY 4.0, GPL-2.0, CC BY-SA 3.0 (samples)"
 
 SECTION = 130.0
 """Seconds of a song, about."""
@@ -106,7 +108,14 @@ def perform(file: Path, take: int, data: Path, pool: Path) -> None:
         parts = list(arrange(score, start, stop, rng))
         if len({part.stem for part in parts}) > 1:
             stems = play(parts, rng, data if take else None)
-            write_song(pool, SOURCE, name, {s: sound.T for s, sound in stems.items()}, LICENCE)
+            stereo = {stem: sound.T for stem, sound in stems.items()}
+            write_song(pool, SOURCE, name, stereo, licence(file, take))
+
+
+def licence(file: Path, take: int) -> str:
+    """Name the licences of a score and of the sounds that play it."""
+    score = SCORES[PLANET_BLUPI in file.parents]
+    return "; ".join([score, SOUNDS, *([SAMPLES] if take else [])])
 
 
 def sections(score: Any) -> list[tuple[float, float]]:

@@ -124,8 +124,8 @@ def pitched(notes: Any, instrument: Recorded, release: float, rng: Rng) -> Sound
 def within(pitch: int, lowest: int, highest: int) -> int:
     """Move a pitch by octaves into what an instrument can play.
 
-    >>> within(20, 28, 60), within(61, 28, 60), within(100, 28, 60)
-    (32, 61, 64)
+    >>> within(18, 28, 60), within(61, 28, 60), within(100, 28, 60)
+    (30, 61, 64)
     """
     below, above = lowest - FURTHEST, highest + FURTHEST
     return pitch + 12 * max(0, -((pitch - below) // 12)) - 12 * max(0, -((above - pitch) // 12))
