@@ -2,8 +2,9 @@
 
 python graphs.py CHECKPOINT WEIGHTS.npz FOLDER
 
-writes FOLDER/stemlab-4.tflite and FOLDER/stemlab-4-fast.tflite in float32. CHECKPOINT is the prefix
-of Spleeter's two-stem checkpoint, WEIGHTS what `train.py` kept.
+writes stemlab-4.tflite and stemlab-4-fast.tflite into FOLDER/float32 and, with large kernels as
+int8, into "FOLDER/int8 weights". CHECKPOINT is the prefix of Spleeter's two-stem checkpoint, WEIGHTS
+what `train.py` kept.
 """
 
 from __future__ import annotations
@@ -35,28 +36,37 @@ def main(checkpoint: str, weights: str, folder: str) -> None:
     reader = tf.train.load_checkpoint(checkpoint)
     trained = network.build(read_encoders(reader), FRAMES)
     load_weights(trained, Path(weights))
-    for name, graph in (("stemlab-4", best(reader, trained)), ("stemlab-4-fast", fast(trained))):
-        made = tf.lite.TFLiteConverter.from_keras_model(graph).convert()
-        (Path(folder) / f"{name}.tflite").write_bytes(made)
+    for name, graph in (("stemlab-4", best), ("stemlab-4-fast", fast)):
+        made = tf.lite.TFLiteConverter.from_keras_model(graph(reader, trained)).convert()
+        for precision, network_ in (("float32", made), ("int8 weights", spleeter.quantise(made))):
+            file = Path(folder, precision, f"{name}.tflite")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(network_)
 
 
-def fast(trained: Any) -> Any:
-    """Return the trained network as it is, its masks put together from their blocks."""
-    magnitude = keras.Input(batch_shape=(1, FRAMES, network.BINS, 2), name="magnitude")
-    return keras.Model(magnitude, {"masks": _cells(trained(magnitude))})
+def fast(reader: Any, trained: Any) -> Any:
+    """Return the trained network: Spleeter's encoders, on blocks, and our decoder."""
+    magnitude, _, logits = _heard(reader, trained)
+    return keras.Model(magnitude, {"masks": _cells(network.ratio(logits))})
 
 
 def best(reader: Any, trained: Any) -> Any:
-    """Return the vocals of Spleeter's own U-Nets and, in what they leave, our split of the rest."""
-    magnitude = keras.Input(batch_shape=(1, FRAMES, network.BINS, 2), name="magnitude")
-    outputs, activations = zip(
-        *(spleeter.unet(magnitude, reader, stem, elu=False) for stem in range(2)), strict=True
-    )
+    """Return the vocals of Spleeter's whole U-Nets and, in what they leave, our split of the rest."""
+    magnitude, outputs, logits = _heard(reader, trained)
     vocals = _vocals(magnitude, outputs)
-    shares = ops.square(ops.sigmoid(_decoder(trained)([magnitude, *sum(activations, [])])))
-    shares = (shares + network.EPSILON) / network.total(shares + network.EPSILON, (1, 2, 3))
+    powers = ops.square(ops.sigmoid(logits)) + network.EPSILON
+    shares = powers / network.total(powers, (1, 2, 3))
     masks = _spread(vocals, (0,)) + _spread(1 - vocals, (1, 2, 3)) * shares
     return keras.Model(magnitude, {"masks": _cells(masks)})
+
+
+def _heard(reader: Any, trained: Any) -> tuple[Any, Any, Any]:
+    """Return the input, what Spleeter's U-Nets say of it, in blocks, and our decoder's logits."""
+    magnitude = keras.Input(batch_shape=(1, FRAMES, network.BINS, 2), name="magnitude")
+    nets = [spleeter.unet(magnitude, reader, stem, elu=False) for stem in range(2)]
+    outputs = [output for output, _ in nets]
+    activations = [level for _, levels in nets for level in levels]
+    return magnitude, outputs, _decoder(trained)([magnitude, *activations])
 
 
 def _vocals(magnitude: Any, outputs: Any) -> Any:
@@ -87,7 +97,7 @@ def _spread(x: Any, stems: tuple[int, ...]) -> Any:
 def _cells(blocks: Any) -> Any:
     """Return masks [1, T, F, 2, stems] from their blocks."""
     masks = ops.depth_to_space(blocks, 2)
-    return ops.reshape(masks, (1, FRAMES, network.BINS, 2, len(network.STEMS)))
+    return ops.reshape(masks, (1, -1, network.BINS, 2, len(network.STEMS)))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import scipy.fft
+import scipy.ndimage
 import scipy.signal
 import soundfile
 from music.pool import list_songs
@@ -38,7 +39,7 @@ ABSENT = {"vocals": 0.3, "drums": 0.12, "bass": 0.12, "other": 0.08}
 LEVEL = 10 ** (-20 / 20)  # RMS of a stem that met its mixture by chance
 SILENCE = 1e-4
 # Real multitracks are few and worth more than their minutes.
-WORTH = {"midi": 1.0, "grooves": 1.0, "lmms": 3.0, "everything-is-free": 6.0}
+WORTH = {"midi": 1.0, "grooves": 1.0, "lmms": 3.0, "everything-is-free": 2.0}
 
 
 @dataclass(frozen=True)
@@ -206,17 +207,26 @@ def _produce(pool: Path, size: int, seed: int, ready: multiprocessing.Queue[Batc
 
 def _features(stems: Samples, *, merged: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the mixture's magnitude [T, 1024, 2] and targets, weights and flag in blocks."""
-    places = np.arange(FRAMES)[:, None] * STFT.hop + np.arange(STFT.n_fft)
-    framed = stems[:, places] * STFT.taper[:, None]
-    spectra = scipy.fft.rfft(framed, axis=2)[:, :, :BINS]  # [stems, T, F, 2]
-    mixture = spectra.sum(0)
+    spectra = [_spectrum(stem) if stem.any() else None for stem in stems]
+    mixture = sum(spectrum for spectrum in spectra if spectrum is not None)
     magnitude = np.abs(mixture)
-    share = (spectra * mixture.conj()).real / (magnitude**2 + 1e-9)
-    targets = np.moveaxis(share.clip(0, 1), 0, -1)
+    phasor = mixture.conj() / (magnitude**2 + 1e-9)
+    targets = np.zeros((*mixture.shape, len(stems)), np.float32)
+    for stem, spectrum in enumerate(spectra):
+        if spectrum is not None:
+            share = spectrum.real * phasor.real - spectrum.imag * phasor.imag
+            np.clip(share, 0, 1, out=targets[..., stem])
     weights = magnitude / (magnitude.mean() + 1e-9)
     flag = np.full((FRAMES // 2, BINS // 2, 1), merged)
     wanted = [to_blocks(targets), to_blocks(weights[..., None].clip(0, 30)), flag]
     return magnitude.astype(np.float32), np.concatenate(wanted, -1).astype(np.float32)
+
+
+def _spectrum(samples: Samples) -> NDArray[np.complex64]:
+    """Return the spectrum [T, 1024, 2] of whole frames."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, STFT.n_fft, axis=0)[:: STFT.hop]
+    spectrum = scipy.fft.rfft(frames * STFT.taper, axis=-1)[..., :BINS]
+    return np.ascontiguousarray(spectrum.swapaxes(1, 2))
 
 
 def _driven(samples: Samples, drive: float) -> Samples:

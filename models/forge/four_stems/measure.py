@@ -1,0 +1,118 @@
+"""SDR of models on songs that no training saw, stem by stem.
+
+    python models/forge/four_stems/measure.py VALIDATION MODEL.tflite … [--seconds 60] [--json FILE]
+
+VALIDATION has the layout of `music.pool`. Where a song holds bass and other as one, the model's
+estimates of both are added up.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import soundfile
+import typer
+from music.pool import list_songs
+
+from stemlab.audio import Audio
+from stemlab.masks import apply, ideal_ratio_mask
+from stemlab.metrics import sdr
+from stemlab.separator import Separator
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from stemlab.spectral import Stft
+
+    Samples = NDArray[np.float32]
+
+RATE = 44_100
+AUDIBLE = 1e-3  # RMS below which a stem is not scored
+BOTH = "bass+other"
+
+
+def main(
+    validation: Path,
+    models: list[Path],
+    seconds: Annotated[float, typer.Option(help="of each song, from its middle")] = 60,
+    exponent: Annotated[float, typer.Option(help="of the masks")] = 1.0,
+    result: Annotated[Path | None, typer.Option("--json", help="file for all figures")] = None,
+) -> None:
+    """Measure each model and the oracle ratio mask."""
+    songs = {
+        f"{folder.parent.name}/{folder.name}": read(folder, seconds)
+        for folder in list_songs(validation)
+    }
+    separators = [Separator(model, exponent=exponent) for model in models]
+    figures = {
+        model.stem: {name: scores(separator, song) for name, song in songs.items()}
+        for model, separator in zip(models, separators, strict=True)
+    }
+    stft = separators[0].stft
+    figures["oracle"] = {name: ceiling(stft, song) for name, song in songs.items()}
+    for model, table in figures.items():
+        show(model, table)
+    if result:
+        result.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def read(folder: Path, seconds: float) -> dict[str, Samples]:
+    """Return the stems of a stretch from the middle of a song."""
+    stems = {
+        file.stem: soundfile.read(file, dtype="float32", always_2d=True)[0]
+        for file in sorted(folder.glob("*.wav"))
+    }
+    length = min(len(stem) for stem in stems.values())
+    start = max(0, (length - int(seconds * RATE)) // 2)
+    return {name: stem[start : length - start] for name, stem in stems.items()}
+
+
+def scores(separator: Separator, song: dict[str, Samples]) -> dict[str, float]:
+    """Return the SDR of each stem that is heard."""
+    mix = np.sum(list(song.values()), axis=0)
+    estimates = separator.separate(Audio(mix, RATE)).stems
+    found = {name: estimate.samples for name, estimate in estimates.items()}
+    if BOTH in song and "other" in found:
+        found[BOTH] = found["bass"] + found["other"]
+    return _sdrs(song, found)
+
+
+def ceiling(stft: Stft, song: dict[str, Samples]) -> dict[str, float]:
+    """Return what the oracle ratio mask reaches."""
+    references = np.stack([stft.analyse(stem) for stem in song.values()], axis=-1)
+    spectra = apply(ideal_ratio_mask(references), references.sum(-1))
+    length = len(next(iter(song.values())))
+    return _sdrs(
+        song,
+        {name: stft.synthesise(spectra[..., i], length) for i, name in enumerate(song)},
+    )
+
+
+def _sdrs(song: dict[str, Samples], found: dict[str, Samples]) -> dict[str, float]:
+    return {
+        name: round(float(sdr(stem, found[name])), 3)
+        for name, stem in song.items()
+        if name in found and np.sqrt(np.mean(stem**2)) > AUDIBLE
+    }
+
+
+def show(model: str, table: dict[str, dict[str, float]]) -> None:
+    """Print a table: a row for each song, medians and means below."""
+    stems = [s for s in ("vocals", "drums", "bass", "other", BOTH) if any(s in t for t in table.values())]
+    print(f"\n{model:34}" + "".join(f"{stem:>11}" for stem in stems))
+    for song, row in table.items():
+        print(f"{song[-34:]:34}" + "".join(f"{row.get(stem, float('nan')):11.2f}" for stem in stems))
+    columns = [[row[stem] for row in table.values() if stem in row] for stem in stems]
+    for name, average in (("median", statistics.median), ("mean", statistics.fmean)):
+        print(f"{name:34}" + "".join(f"{average(column):11.2f}" for column in columns), flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

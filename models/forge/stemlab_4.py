@@ -1,0 +1,116 @@
+"""Make the shipped `stemlab-4` and `stemlab-4-fast` from trained weights: convert, measure, install.
+
+    python models/forge/stemlab_4.py WEIGHTS.npz VALIDATION
+
+WEIGHTS is what `four_stems/train.py` kept, VALIDATION the songs that `music/gather.py` held back.
+Spleeter's checkpoint is fetched as for `spleeter_2stems.py`. Needs the extra `forge`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from four_stems import measure
+from spleeter_2stems import MODELS, checkpoint, speed
+
+from stemlab import spleeter
+from stemlab.model import installed_runtimes
+from stemlab.separator import Separator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Song = dict[str, NDArray[np.float32]]
+
+FORGE = Path(__file__).parent
+WORK = MODELS.parent / ".cache" / "stemlab-4"
+SECONDS = 60  # of each song, from its middle
+VERSION = "1.0.0"
+STEMS = ["vocals", "drums", "bass", "other"]
+SOURCES = {
+    "stemlab-4": "vocals: Spleeter 2 stems 1.4.0 (Deezer); drums, bass, other: models/forge/four_stems",
+    "stemlab-4-fast": "models/forge/four_stems, on the encoders of Spleeter 2 stems 1.4.0 (Deezer)",
+}
+
+
+def main(weights: Path, validation: Path) -> None:
+    """Make, measure and install."""
+    convert(weights)
+    songs = {
+        f"{folder.parent.name}/{folder.name}": measure.read(folder, SECONDS)
+        for folder in measure.list_songs(validation)
+    }
+    for name in SOURCES:
+        exact = measured(name, "float32", songs)
+        shipped = measured(name, "int8 weights", songs)
+        shipped["sdr_loss"] = loss(exact["sdr_by_song"], shipped["sdr_by_song"])
+        made = described(name, "int8 weights", {"measured": shipped})
+        spleeter.install(made, MODELS, json.loads(made.with_suffix(".json").read_text()))
+        print(name, json.dumps(shipped, indent=1))
+
+
+def convert(weights: Path) -> None:
+    """Write both networks in both precisions, apart: tflite-runtime cannot live with TensorFlow."""
+    for precision in ("float32", "int8 weights"):
+        (WORK / precision).mkdir(parents=True, exist_ok=True)
+    script = FORGE / "four_stems" / "graphs.py"
+    subprocess.run(  # noqa: S603
+        [sys.executable, str(script), str(checkpoint()), str(weights), str(WORK)], check=True
+    )
+
+
+def described(name: str, precision: str, facts: dict[str, Any]) -> Path:
+    """Write the card of a network in the work folder; return the network."""
+    network = WORK / precision / f"{name}.tflite"
+    card = spleeter.card("spleeter-2stems", network.read_bytes()) | {
+        "name": name,
+        "version": VERSION,
+        "licence": "MIT; encoders and vocals MIT, Deezer SA",
+        "source": SOURCES[name],
+        "sha256": hashlib.sha256(network.read_bytes()).hexdigest(),
+        "stems": STEMS,
+        "precision": precision,
+        "training_data": "see models/README.md; Spleeter's part: Deezer's own, not public",
+    }
+    network.with_suffix(".json").write_text(json.dumps(card | facts, indent=2) + "\n")
+    return network
+
+
+def measured(name: str, precision: str, songs: dict[str, Song]) -> dict[str, Any]:
+    """Return size, speed and quality."""
+    network = described(name, precision, {})
+    separator = Separator(network)
+    by_song = {title: measure.scores(separator, song) for title, song in songs.items()}
+    stems = [*STEMS, measure.BOTH]
+    known = {stem: [row[stem] for row in by_song.values() if stem in row] for stem in stems}
+    return {
+        "bytes": network.stat().st_size,
+        "seconds_per_window": {
+            runtime: speed(network, runtime) for runtime in installed_runtimes()
+        },
+        "sdr": {stem: round(statistics.median(row), 2) for stem, row in known.items()},
+        "sdr_by_song": by_song,
+        "material": f"{len(songs)} songs, at most {SECONDS} s each; see models/README.md",
+    }
+
+
+def loss(
+    exact: dict[str, dict[str, float]], shipped: dict[str, dict[str, float]]
+) -> dict[str, float]:
+    """Return by how much the worst song's SDR falls, by stem."""
+    falls: dict[str, float] = {}
+    for title, row in exact.items():
+        for stem, value in row.items():
+            falls[stem] = max(falls.get(stem, -99.0), round(value - shipped[title][stem], 3))
+    return falls
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
