@@ -130,6 +130,18 @@ def test_a_closed_hi_hat_ends_an_open_one() -> None:
     assert np.abs(ringing[:, RATE // 5 :]).max() > 2 * np.abs(choked - hat)[:, RATE // 5 :].max()
 
 
+def test_a_mixed_stem_keeps_to_its_place() -> None:
+    white = np.random.default_rng(SEED).standard_normal((2, 4 * RATE)).astype(np.float32)
+    against = np.stack([white[0], 0.2 * white[1] - white[0]])
+    for seed in range(5):
+        other = midi.finish("other", white, np.random.default_rng(seed))
+        power = np.abs(np.fft.rfft(other[0])) ** 2
+        lows = power[: 4 * 50].sum() / power.sum()
+        assert lows < 0.1 * 50 / (RATE / 2)
+        bass = midi.colour("bass", against, np.random.default_rng(seed))
+        assert np.vdot(*midi.in_phase(bass)) >= -1e-3 * np.sum(bass**2)
+
+
 def test_songs_are_made_once_and_always_alike(tmp_path: Path) -> None:
     file = song(tmp_path / "short.mid")
     for pool in (tmp_path / "a", tmp_path / "b"):

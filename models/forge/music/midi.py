@@ -35,6 +35,7 @@ from music.effects import (
     reverb,
     rms,
     room,
+    width,
 )
 from music.pool import has_song, write_song
 
@@ -279,12 +280,8 @@ def synthesise(instruments: list[Any], soundfont: Path, rng: Rng) -> Sound:
 
 
 def finish(stem: str, sound: Sound, rng: Rng) -> Sound:
-    """Mix a stem: filter, drive, bus compression, room and level, chosen by chance."""
-    if stem == "other":
-        sound = highpass(sound, 80 * 3.5 ** rng.random())
-    if stem == "bass" and rng.random() < 0.4:  # noqa: PLR2004
-        sound = drive(sound, 10 ** rng.uniform(0.2, 1.2), str(rng.choice(["tanh", "tube", "hard"])))
-    sound = bell(sound, 100 * 60 ** rng.random(), rng.uniform(-5, 5))
+    """Mix a stem: tone, bus compression, room and level, chosen by chance."""
+    sound = in_phase(colour(stem, sound, rng))
     if rng.random() < {"drums": 0.6, "bass": 0.6, "other": 0.3}[stem]:
         ratio, attack, release = rng.uniform(2, 8), rng.uniform(0.002, 0.03), rng.uniform(0.05, 0.3)
         sound = apply(sound, compression(sound, rng.uniform(-6, 3), ratio, attack, release))
@@ -293,3 +290,21 @@ def finish(stem: str, sound: Sound, rng: Rng) -> Sound:
         sound = sound + np.float32(rng.uniform(0.05, 0.5)) * reverb(sound, response)
     loudness = 10 ** ((LEVELS[stem] + rng.uniform(-4, 4)) / 20)
     return (sound * (loudness / (rms(sound) + 1e-9))).astype(np.float32)
+
+
+def colour(stem: str, sound: Sound, rng: Rng) -> Sound:
+    """Give a stem its tone: other without lows, a bass in the middle and at times driven."""
+    if stem == "bass":
+        gain = 10 ** rng.uniform(0.2, 1.2) if rng.random() < 0.4 else 1.0  # noqa: PLR2004
+        sound = width(drive(sound, gain, str(rng.choice(["tanh", "tube"]))), rng.uniform(0, 0.6))
+    else:
+        sound = bell(sound, rng.uniform(3000, 9000), rng.uniform(0, 8), 0.5)
+    if stem == "other":
+        sound = highpass(sound, 80 * 3.5 ** rng.random())
+    return bell(sound, 100 * 60 ** rng.random(), rng.uniform(-5, 5))
+
+
+def in_phase(sound: Sound) -> Sound:
+    """Narrow a sound whose ears cancel: some stereo samples do, records do not."""
+    middle, side = (np.linalg.norm(sound[0] + sign * sound[1]) for sign in (1, -1))
+    return width(sound, min(1.0, float(middle / (side + 1e-9))))
