@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import warnings
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -193,11 +193,15 @@ class StemModel:
     delegates
         Shared libraries of accelerators, such as ``"libedgetpu.so.1"``. Where they cannot be
         loaded or used, a `ModelWarning` says so and the CPU does the work.
+    frames
+        T, by default the card's: shorter windows answer sooner and know less. The `card` of the
+        loaded model says the same.
 
     Raises
     ------
     ModelError
-        If the model is not there, damaged, foreign, or no runtime can run it.
+        If the model is not there, damaged, foreign, no runtime can run it, or its network is
+        not made for windows of that many frames.
 
     Examples
     --------
@@ -214,9 +218,12 @@ class StemModel:
         runtime: str | None = None,
         threads: int | None = None,
         delegates: Sequence[str] = (),
+        frames: int | None = None,
     ) -> None:
-        self.card = card if isinstance(card, Card) else find(card)
-        self.card.verify()
+        known = card if isinstance(card, Card) else find(card)
+        known.verify()
+        self.card = replace(known, frames=frames or known.frames)
+        self._resized = self.card.frames != known.frames
         self.runtime = _choose_runtime(self.card, runtime)
         self.threads = threads or min(4, _cores())
         self._lock = Lock()
@@ -240,9 +247,14 @@ class StemModel:
                 return self._accelerated(library, delegates) or self._interpret(library)
             return self._interpret(library)
         except (ValueError, RuntimeError) as error:
+            reason = (
+                f"its network is not made for windows of {self.card.frames} frames"
+                if self._resized
+                else "it is not a TensorFlow Lite model for this version"
+            )
             raise ModelError(
                 f"{self.card.path}: {self.runtime} cannot run this file "
-                f"({_first_line(error)}); it is not a TensorFlow Lite model for this version"
+                f"({_first_line(error)}); {reason}"
             ) from error
 
     def _accelerated(self, library: Any, delegates: Sequence[str]) -> Any:
@@ -267,6 +279,11 @@ class StemModel:
                 num_threads=self.threads,
                 experimental_delegates=list(delegates) or None,
             )
+            if self._resized:
+                [detail] = interpreter.get_input_details()
+                interpreter.resize_tensor_input(
+                    detail["index"], [1, self.card.frames, self.card.bins, 2]
+                )
             interpreter.allocate_tensors()
         return interpreter
 

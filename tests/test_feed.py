@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from threading import Semaphore
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,18 +12,22 @@ import pytest
 
 from stemlab import demo
 from stemlab.audio import Audio, load
+from stemlab.model import StemModel
 from stemlab.separator import Separator
-from stemlab.store import BLOCK, FINAL, Store, Track
+from stemlab.store import BLOCK, FINAL, MISSING, ROUGH, Store, Track
+from stemlab.widgets import feed
 from stemlab.widgets.feed import Producer, Sender, replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from stemlab.separator import StemBlock
 
 
-def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 200) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -60,6 +65,51 @@ def test_jumps_end_as_the_whole_song(tmp_path: Path, separator: Separator, song:
         assert abs(block.frame * hop - block.start) <= separator.stft.n_fft
 
 
+class Turnstile(StemModel):
+    """A model that runs a window for each ticket."""
+
+    def __init__(self) -> None:
+        super().__init__("spleeter-2stems")
+        self.tickets = Semaphore(1)
+
+    def masks(self, magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.tickets.acquire()
+        return super().masks(magnitude)
+
+
+def test_a_jump_does_not_wait_for_the_window_under_way(tmp_path: Path, song: Audio) -> None:
+    model = Turnstile()
+    separator = Separator(model)
+    track = Store(tmp_path).open(song, separator)
+    errors: list[Exception] = []
+    producer = Producer(track, separator, lambda _: None, errors.append)
+    wait(lambda: track.separated > 0)
+    producer.urge(80)  # the stream is held up in its second window
+    wait(lambda: track.states[80] == ROUGH)
+    seconds = np.count_nonzero(track.states[80:]) * BLOCK / song.rate
+    assert 2 < seconds < 6
+    assert track.states[79] == MISSING
+    model.tickets.release(100)
+    wait(lambda: bool((track.states == FINAL).all()))
+    producer.close()
+    assert not errors
+
+
+def test_a_network_that_has_no_short_windows_jumps_with_its_own(
+    tmp_path: Path, separator: Separator, song: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "SHORTEST", 0.6)  # 32 frames: less than the U-Net's stride
+    track = Store(tmp_path).open(song, separator)
+    errors: list[Exception] = []
+    producer = Producer(track, separator, lambda _: None, errors.append)
+    assert producer._nimble() is separator
+    wait(lambda: track.separated > 0)
+    producer.urge(80)
+    wait(lambda: bool(track.states[80]))
+    producer.close()
+    assert not errors
+
+
 def test_replay_gives_back_mix_and_masks(separator: Separator, song: Audio) -> None:
     whole = separator.separate(song)
     track = Track.of(whole)
@@ -67,7 +117,7 @@ def test_replay_gives_back_mix_and_masks(separator: Separator, song: Audio) -> N
     mix = np.concatenate([block.mix for block in blocks])
     np.testing.assert_allclose(mix, song.samples, atol=1e-4)
     frames = np.concatenate([block.spectrum for block in blocks])
-    expected = separator.stft.analyse(song.samples)[: len(frames)]
+    expected = separator.stft.analyse(song.samples)
     np.testing.assert_allclose(frames, expected, atol=0.05)
     masks = np.concatenate([block.masks for block in blocks])
     np.testing.assert_allclose(masks.sum(-1), 1, atol=1e-5)

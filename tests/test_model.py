@@ -85,6 +85,17 @@ def test_a_delegate_that_cannot_be_loaded_leaves_the_work_to_the_cpu() -> None:
     assert model.masks(silence).shape == (*silence.shape, 2)
 
 
+@pytest.mark.parametrize("runtime", installed_runtimes())
+def test_shorter_windows_tell_nearly_the_same(runtime: str) -> None:
+    whole, short = (StemModel(DEFAULT, runtime=runtime, frames=frames) for frames in (None, 128))
+    assert (whole.card.frames, short.card.frames) == (512, 128)
+    magnitude = np.random.default_rng(0).gamma(1, 2, (512, 1024, 2)).astype(np.float32)
+    known = whole.masks(magnitude)[:64]
+    assert np.abs(short.masks(magnitude[:128])[:64] - known).mean() < 0.01
+    with pytest.raises(ModelError, match="not made for windows of 100 frames"):
+        StemModel(DEFAULT, runtime=runtime, frames=100)
+
+
 def test_unknown_names() -> None:
     with pytest.raises(ModelError, match=r"kazoo: no such model; installed are .*spleeter-2stems"):
         StemModel("kazoo")

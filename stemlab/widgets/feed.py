@@ -1,29 +1,33 @@
-"""The two threads behind a player: one separates ahead of the listener, one sends to the pages."""
+"""The threads behind a player: two separate ahead of the listener, one sends to the pages."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from stemlab.errors import ModelError
 from stemlab.masks import normalise
-from stemlab.separator import StemBlock
+from stemlab.model import StemModel
+from stemlab.separator import Separator, StemBlock
 from stemlab.store import BLOCK, FINAL, MISSING, ROUGH, STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-    from stemlab.separator import Separator
     from stemlab.spectral import Samples, Stft
     from stemlab.store import Track
 
 
-# Seconds ahead of the listener within which a block that is missing is urgent.
+# Seconds ahead of the listener within which a block that is missing is urgent; length of a leap.
 SOON = 4
+# Seconds that the windows of a leap have at least.
+SHORTEST = 2.5
 # Lines kept; those of pages that were closed fall out.
 LINES = 8
 
@@ -48,7 +52,11 @@ class Run(NamedTuple):
 
 
 class Producer:
-    """Separates a track in a thread: first what is listened to, then the rest.
+    """Separates a track in two threads: one leaps to what a listener waits for, one does it all.
+
+    A leap is short windows of the model, on an interpreter of their own: it waits for nothing that
+    is under way, and the other thread starts nothing meanwhile. Short windows know less and are not
+    on the whole song's grid, so their sound is rough; the other thread replaces it later.
 
     Parameters
     ----------
@@ -57,9 +65,9 @@ class Producer:
     separator
         What to fill it with.
     on_block
-        Called in the thread with each block that was stored.
+        Called in a thread, one call at a time, with each block that was stored.
     on_error
-        Called with an exception that ended the thread.
+        Called with an exception that ended the threads.
     """
 
     def __init__(
@@ -73,11 +81,19 @@ class Producer:
         self._separator = separator
         self._on_block = on_block
         self._on_error = on_error
+        self._storing = Lock()
+        self._changed = Condition()
         self._wanted = 0
-        self._closed = False
+        self._coming = range(0)  # blocks that the stream is about to reach
+        self._leapt = range(0)  # blocks of the last leap, and the one behind it
+        self._ready = self._leaping = self._closed = False
         self._made = self._spent = 0.0
-        self._thread = Thread(target=self._work, name="stemlab separation", daemon=True)
-        self._thread.start()
+        self._threads = [
+            Thread(target=self._work, args=(work,), name=f"stemlab {name}", daemon=True)
+            for name, work in (("separation", self._settle), ("leaps", self._leap))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def speed(self) -> float:
@@ -86,82 +102,156 @@ class Producer:
 
     def urge(self, block: int) -> None:
         """Say which block is needed next."""
-        self._wanted = block
+        with self._changed:
+            self._wanted = block
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop after the window that is being separated, and wait for it."""
-        self._closed = True
-        self._thread.join()
+        """Stop after the windows that are being separated, and wait for them."""
+        self._end()
+        for thread in self._threads:
+            thread.join()
 
-    def _work(self) -> None:
+    def _end(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _work(self, work: Callable[[], None]) -> None:
         try:
-            while not self._closed and (run := self._choose()):
-                self._run(run)
+            work()
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it to raise to
+            self._end()
             self._on_error(error)
 
+    def _settle(self) -> None:
+        """Separate what is listened to, what follows it, the rest; leaps go first."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or not self._held_up())
+                run = None if self._closed else self._choose()
+            if run is None:
+                return self._end()
+            with closing(self._blocks(run, self._separator)) as stops:
+                for stop in stops:
+                    if self._leave(stop, run.target):
+                        break
+            self._reach(range(0))
+
+    def _held_up(self) -> bool:
+        return self._leaping or (self._ready and self._urgent() is not None)
+
     def _choose(self) -> Run | None:
-        """Return what to separate next: what is listened to, what follows it, the rest."""
+        """Return the whole song's stream from before the first block that is wanted."""
         states, separator, wanted = self._track.states, self._separator, self._wanted
         waiting = np.flatnonzero(states[wanted:] == MISSING) + wanted
         unfinished = np.flatnonzero(states < FINAL)
         if not len(unfinished):
             return None
         target = int(waiting[0] if len(waiting) else unfinished[0])
-        if len(waiting) and (target - wanted) * BLOCK < SOON * self._track.rate:
-            return self._quick(target)
         start = max(0, target * BLOCK - separator.context) // separator.step * separator.step
         return Run(start, self._track.length, target, start + separator.context if start else 0)
 
-    def _quick(self, target: int) -> Run:
-        """Return the run that gives a block soonest: one window of the model that begins there.
+    def _leave(self, stop: int, target: int) -> bool:
+        """Whether the stream, having come to sample `stop`, should end here."""
+        states, here, wanted = self._track.states, stop // BLOCK, self._wanted
+        if here >= len(states):
+            return True
+        self._reach(range(here, max(here, target) + self._separator.step // BLOCK + 2))
+        missing = np.flatnonzero(states[wanted:] == MISSING) + wanted
+        elsewhere = bool(len(missing)) and int(missing[0]) not in self._coming
+        return elsewhere or (here >= target and bool(states[here] == FINAL))
 
-        It is not the whole song's grid of windows, so its sound is rough.
-        """
-        card, stft = self._separator.model.card, self._separator.stft
+    def _reach(self, blocks: range) -> None:
+        with self._changed:
+            self._coming = blocks
+            self._changed.notify_all()
+
+    def _leap(self) -> None:
+        """Give the listener something to hear wherever it is missing."""
+        with self._changed:  # the first sound of all comes sooner without a second model to load
+            self._changed.wait_for(lambda: self._closed or self._coming)
+        nimble = self._separator if self._closed else self._nimble()
+        while (run := self._next_leap()) is not None:
+            with closing(self._blocks(run, nimble)) as stops:
+                for _ in stops:
+                    if self._urgent() is not None:
+                        break
+
+    def _next_leap(self) -> Run | None:
+        """Wait until a leap is needed; None ends them."""
+        with self._changed:
+            self._ready, self._leaping = True, False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or self._urgent() is not None)
+            target = None if self._closed else self._urgent()
+            if target is None:
+                return None
+            run = self._jump(target)
+            self._leaping, self._leapt = True, range(target, run.stop // BLOCK + 1)
+            return run
+
+    def _nimble(self) -> Separator:
+        """Return the separator with short windows, or itself if its network cannot have them."""
+        whole, model = self._separator, self._separator.model
+        card = model.card
+        least = SHORTEST * card.sample_rate / card.hop
+        parts = 2 ** int(np.log2(max(1, card.frames / least)))
+        if parts == 1:
+            return whole
+        try:
+            short = StemModel(
+                card, runtime=model.runtime, threads=model.threads, frames=card.frames // parts
+            )
+        except ModelError:
+            return whole
+        return Separator(short, stft=whole.stft, exponent=whole.exponent, extension=whole.extension)
+
+    def _urgent(self) -> int | None:
+        """Return the block that a listener waits for, unless it is on its way."""
+        wanted = self._wanted
+        soon = self._track.states[wanted : wanted + SOON * self._track.rate // BLOCK]
+        missing = np.flatnonzero(soon == MISSING)
+        if not len(missing):
+            return None
+        target = wanted + int(missing[0])
+        return None if target in self._coming or target in self._leapt else target
+
+    def _jump(self, target: int) -> Run:
+        stft = self._separator.stft
         start = max(0, target * BLOCK - stft.n_fft) // stft.hop * stft.hop
-        if not start:
-            return Run(0, self._track.length, target, 0)
-        return Run(start, start + card.frames * card.hop, target, self._track.length)
+        stop = min(target * BLOCK + SOON * self._track.rate, self._track.length)
+        return Run(start, stop, target, self._track.length)
 
-    def _run(self, run: Run) -> None:
-        """Separate until the run or its use ends."""
-        hop = self._separator.stft.hop
+    def _blocks(self, run: Run, separator: Separator) -> Generator[int, None, None]:
+        """Separate and store a run; yield the sample that each block has come to."""
+        hop = separator.stft.hop
         clock = time.perf_counter()
-        stream = self._separator.stream(self._mix(run), self._before(run.start))
-        for block in stream:
-            frame = run.start // hop + block.frame
-            placed = replace(block, start=run.start + block.start, frame=frame)
-            self._store(placed, run)
-            self._made += len(block.mix) / self._track.rate
-            self._spent += time.perf_counter() - clock
-            self._on_block(placed)
-            clock = time.perf_counter()
-            if self._closed or self._leave(placed.start + len(placed.mix), run.target):
-                break
-        stream.close()
+        with closing(separator.stream(self._mix(run), self._before(run.start))) as stream:
+            for block in stream:
+                frame = run.start // hop + block.frame
+                placed = replace(block, start=run.start + block.start, frame=frame)
+                with self._storing:
+                    self._store(placed, run)
+                    if separator is self._separator:
+                        self._made += len(block.mix) / self._track.rate
+                        self._spent += time.perf_counter() - clock
+                    self._on_block(placed)
+                clock = time.perf_counter()
+                if self._closed:
+                    return
+                yield placed.start + len(placed.mix)
 
     def _store(self, block: StemBlock, run: Run) -> None:
         stop = block.start + len(block.mix)
         if block.start < run.exact + BLOCK:
             # The first window of a stream inside the song lacks the overlap of those before.
-            since = run.start + self._separator.stft.n_fft
+            since = run.start + self._separator.stft.n_fft if run.start else 0
             self._track.write(block.start, block.stems, since=since, state=ROUGH)
         if stop > run.exact:
             first = max(block.start, run.exact)
             settled = block.stems[:, first - block.start :]
             self._track.write(first, settled, since=run.exact, state=FINAL)
-
-    def _leave(self, stop: int, target: int) -> bool:
-        """Whether the stream, having come to sample `stop`, should end here."""
-        states, here = self._track.states, stop // BLOCK
-        if here >= len(states) or here < target:
-            return False
-        ahead = self._separator.step // BLOCK + 1
-        wanted = self._wanted
-        missing = np.flatnonzero(states[wanted:] == MISSING) + wanted
-        elsewhere = bool(len(missing)) and not here <= missing[0] <= here + ahead
-        return elsewhere or bool(states[here] == FINAL)
 
     def _before(self, start: int) -> Samples | None:
         lead = min(start, self._separator.stft.n_fft)
@@ -299,7 +389,10 @@ def replay(track: Track, stft: Stft) -> Iterator[StemBlock]:
 def _again(track: Track, stft: Stft, start: int, count: int) -> StemBlock:
     lead = min(start, -(-stft.lead // stft.hop) * stft.hop)
     mix, stems = track.read(start - lead, lead + count)
-    frames = slice(lead // stft.hop, lead // stft.hop + -(-count // stft.hop))
+    first = lead // stft.hop
+    # At the end of the song some more frames reach beyond it.
+    last = start + count >= track.length
+    frames = slice(first, None if last else first + -(-count // stft.hop))
     spectrum = stft.analyse(mix)[frames]
     sizes = np.stack([np.abs(stft.analyse(stem)[frames]) for stem in stems], axis=-1)
     return StemBlock(

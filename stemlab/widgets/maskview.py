@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import singledispatch
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -102,9 +101,7 @@ class MaskView(anywidget.AnyWidget):
     def close(self) -> None:
         """Remove the view and follow the player no longer."""
         if self.player:
-            # A player that was closed first has forgotten the view already.
-            with suppress(ValueError):
-                self.player.on_block(self._paint, remove=True)
+            self.player.on_block(self._paint, remove=True)
         super().close()
 
     def _paint(self, block: StemBlock) -> None:

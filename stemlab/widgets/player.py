@@ -240,10 +240,11 @@ class StemPlayer(anywidget.AnyWidget):
         """Have every part of the song handed to a callback, in a thread of the player.
 
         What is separated already comes at once, with masks made from its stems; the rest comes
-        as it is separated, with the model's own. Parts come in any order and may overlap.
+        as it is separated, with the model's own. Parts come in any order and may overlap. A closed
+        player hands on nothing more.
         """
-        if remove:
-            self._listeners.remove(callback)
+        if remove:  # a player that was closed has forgotten it already
+            self._listeners = [other for other in self._listeners if other != callback]
             return
         self._listeners.append(callback)
         if self.track and self.track.separated:

@@ -3,6 +3,8 @@
 
 import { FADE, Glide, REPORT, SCALE, Tape } from "./tape.js";
 
+const JUST = 0.5; // seconds by which the head may have passed the end of a loop that is closed at what is heard
+
 /** A reader of the tape with its own fade: 0 is silent and stands still. */
 class Head {
   /** @param {number} position */
@@ -56,7 +58,7 @@ class Mixer extends AudioWorkletProcessor {
     if ("block" in order) this.tape.put(order.block, order.samples);
     if ("drop" in order) for (const k of order.drop) this.tape.leaving.add(k);
     if ("gains" in order) this.setGains(order.gains);
-    if ("loop" in order) this.loop = order.loop;
+    if ("loop" in order) this.setLoop(order.loop);
     if ("seek" in order) this.seek(order.seek);
     if ("play" in order) this.setPlaying(order.play, order.at);
     if ("close" in order) this.alive = false;
@@ -68,6 +70,17 @@ class Mixer extends AudioWorkletProcessor {
       this.channels[s].left.target = left;
       this.channels[s].right.target = right;
     });
+  }
+
+  /** The head is ahead of the ear: if it has just passed the end, it goes back in step. @param {[number, number] | null} loop */
+  setLoop(loop) {
+    this.loop = loop;
+    if (!loop || !this.head.moving) return;
+    const [a, b] = loop;
+    const past = this.head.position - b;
+    if (past < 0 || past > JUST * sampleRate) return;
+    const back = a + (past % (b - a));
+    this.jump(back, this.tape.has(back, back + FADE));
   }
 
   /** @param {boolean} playing @param {number} at frame of the context's clock */

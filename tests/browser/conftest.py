@@ -38,6 +38,8 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 ]
+# Seconds that anything may take on a machine that does much else.
+PATIENCE = 60
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -52,7 +54,8 @@ RUN = """async (code) => {
   notebook.widgets[last].node.scrollIntoView({ block: "end" });
   return notebook.model.cells.get(last).sharedModel.getOutputs();
 }"""
-RECORD = """async ([id, seconds]) => {
+# Each act happens when its share of the recording is done: by the sound's clock, not the page's.
+RECORD = """async ([id, seconds, acts]) => {
   const { output, context } = globalThis.stemlab.players.get(id) ?? globalThis.kept[id];
   const source = `registerProcessor("ear", class extends AudioWorkletProcessor {
     process([[left, right]]) {
@@ -67,6 +70,8 @@ RECORD = """async ([id, seconds]) => {
   const ear = new AudioWorkletNode(context, "ear", { numberOfOutputs: 0, channelCount: 2,
     channelCountMode: "explicit" });
   const samples = new Float32Array(2 * Math.ceil(seconds * context.sampleRate));
+  const todo = acts.map((act) => new Function("player", act));
+  const apart = samples.length / (todo.length + 1);
   let at = 0;
   await new Promise((done) => {
     ear.port.onmessage = ({ data: [left, right] }) => {
@@ -74,6 +79,8 @@ RECORD = """async ([id, seconds]) => {
         samples[at++] = left[i];
         samples[at++] = right[i];
       }
+      while (todo.length && at > apart * (acts.length - todo.length + 1))
+        todo.shift()(globalThis.stemlab.players.get(id));
       if (at === samples.length) done();
     };
     output.connect(ear);
@@ -107,16 +114,30 @@ class Notebook:
         """Run code in a new cell and do not wait for it."""
         self.page.evaluate(RUN.replace("await commands", "commands"), code)
 
-    def record(self, player: str, seconds: float) -> NDArray[np.float32]:
-        """Return what a player's output plays from now on, [samples, 2] at 44 100 Hz."""
-        text = self.page.evaluate(RECORD, [player, seconds])
+    def record(self, player: str, seconds: float, *acts: str) -> NDArray[np.float32]:
+        """Return what a player's output plays from now on, [samples, 2] at 44 100 Hz.
+
+        Meanwhile, at even distances, JavaScript acts on the `player`.
+        """
+        text = self.page.evaluate(RECORD, [player, seconds, list(acts)])
         return np.frombuffer(base64.b64decode(text), np.float32).reshape(-1, 2)
 
     def keep(self, player: str) -> None:
         """Remember a player's output, to listen to it when the player is gone."""
         self.page.evaluate("id => (globalThis.kept ??= {})[id] = stemlab.players.get(id)", player)
 
-    def wait(self, expression: str, seconds: float = 20) -> None:
+    def eventually(self, expression: str, expected: str) -> None:
+        """Wait until Python prints a value: the kernel hears of the page a little later."""
+        end = time.monotonic() + PATIENCE
+        while (found := self.run(f"print({expression})").strip()) != expected:
+            assert time.monotonic() < end, f"{expression} is {found}, not {expected}"
+
+    def save(self) -> None:
+        """Save the notebook, so that a page loaded anew finds its outputs."""
+        self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        self.wait("!jupyterapp.shell.currentWidget.context.model.dirty")
+
+    def wait(self, expression: str, seconds: float = PATIENCE) -> None:
         """Wait until JavaScript is true in the page."""
         self.page.wait_for_function(expression, timeout=1000 * seconds)
 
@@ -141,10 +162,16 @@ class Lab:
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         empty = {"cells": [], "metadata": {"kernelspec": kernel}, "nbformat": 4}
         (self.root / name).write_text(json.dumps({**empty, "nbformat_minor": 5}))
-        context = self.browser.new_context(viewport={"width": width, "height": height})
-        page = context.new_page()
+        page = self.window(width, height)
         self.show(page, name)
         return Notebook(page)
+
+    def window(self, width: int = 1200, height: int = 900) -> Page:
+        """Open a browser window."""
+        context = self.browser.new_context(viewport={"width": width, "height": height})
+        context.set_default_timeout(1000 * PATIENCE)
+        context.set_default_navigation_timeout(2000 * PATIENCE)
+        return context.new_page()
 
     def join(self, notebook: Notebook) -> Notebook:
         """Open the same notebook in another tab."""
@@ -159,7 +186,7 @@ class Lab:
         page.wait_for_function(
             """() => globalThis.jupyterapp?.shell?.currentWidget?.sessionContext
                 ?.session?.kernel?.status === "idle" """,
-            timeout=60_000,
+            timeout=2000 * PATIENCE,
         )
 
 
@@ -233,7 +260,7 @@ def _free_port() -> int:
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(20 * PATIENCE):
         try:
             with urllib.request.urlopen(address):  # noqa: S310 - our own server
                 return

@@ -33,7 +33,7 @@ RUN_ALL = """async () => {
 def opened(lab: Lab, name: str) -> Page:
     """Open a copy of a shipped notebook in its own window and run all its cells."""
     shutil.copy(shipped_notebooks() / name, lab.root)
-    page = lab.browser.new_context(viewport={"width": 1200, "height": 900}).new_page()
+    page = lab.window()
     lab.show(page, name)
     assert page.evaluate(RUN_ALL) == []
     return page
@@ -58,6 +58,7 @@ def test_the_first_notebook_plays(lab: Lab) -> None:
     assert box["y"] + box["height"] < 900
     play.click()
     player = page.evaluate("[...stemlab.players.keys()][0]")
+    Notebook(page).wait(f"stemlab.players.get('{player}').now() > 0.2")
     sound = Notebook(page).record(player, 4)
     assert np.sqrt(np.mean(np.square(sound))) > 0.02
     PICTURES.mkdir(exist_ok=True)
@@ -77,9 +78,10 @@ def test_the_decks_notebook_plays(lab: Lab) -> None:
     assert box is not None
     assert box["y"] + box["height"] < 900
     play.click()
-    page.wait_for_function("[...stemlab.players.values()].some((live) => live.playing)")
+    page.wait_for_function(
+        "[...stemlab.players.values()].some((live) => live.playing && live.now() > 0.2)"
+    )
     decks = page.evaluate("[...stemlab.players].filter(([, live]) => !live.now)[0][0]")
-    page.wait_for_timeout(1000)
     sound = Notebook(page).record(decks, 3)
     assert np.sqrt(np.mean(np.square(sound))) > 0.01
     page.screenshot(path=PICTURES / "decks.png")
