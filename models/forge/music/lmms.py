@@ -9,9 +9,9 @@ chords at once, it is ``bass+other``.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import zlib
@@ -43,8 +43,6 @@ SOUNDING = {"0", "2"}  # track types: instrument, sample
 
 def gather(_data: Path, pool: Path, validation: Path) -> None:
     """Render each project to the pool or the validation folder."""
-    if not PROJECTS.exists() or not shutil.which("lmms"):
-        raise FileNotFoundError("LMMS and its projects are missing; install the package lmms")
     labels: dict[str, Any] = json.loads(TRACKS.read_text())
     files = {file.stem: file for file in PROJECTS.rglob("*.mmp*")}
     for name, facts in tqdm(labels.items(), "LMMS projects"):
@@ -83,15 +81,20 @@ def render_stems(project: ET.Element, labels: dict[str, str | None]) -> dict[str
     dict
         float32 ``[samples, 2]`` by stem, equally long.
     """
-    muted = {name for name, track in numbered_tracks(project) if track.get("muted") == "1"}
     stems = {}
     for stem in sorted({label for label in labels.values() if label}):
-        for name, track in numbered_tracks(project):
-            sounds = labels[name] == stem and name not in muted
-            track.set("muted", "0" if sounds else "1")
-        stems[stem] = render(project)
+        part = copy.deepcopy(project)
+        mute(part, {name for name, label in labels.items() if label != stem})
+        stems[stem] = render(part)
     length = max(map(len, stems.values()))
     return {stem: np.pad(it, ((0, length - len(it)), (0, 0))) for stem, it in stems.items()}
+
+
+def mute(project: ET.Element, names: set[str]) -> None:
+    """Mute tracks, by their names of `numbered_tracks`."""
+    for name, track in numbered_tracks(project):
+        if name in names:
+            track.set("muted", "1")
 
 
 def render(project: ET.Element) -> Samples:
