@@ -101,6 +101,26 @@ def test_recorded_basses_are_in_tune(library: str) -> None:
             assert octaves < 0.5, (instrument.name, pitch)
 
 
+def test_samples_are_found_as_their_makers_lay_them_out(tmp_path: Path) -> None:
+    originals = {
+        "pastabass/samples/fetuccine/e2_vl1_rr1.wav": "pastabass/fetuccine",
+        "growlybass/sustain/e2_ff_rr1.wav": "growlybass/sustain",
+        "electric-bass/samples/finger/E.flac": "electric-bass/samples_finger",
+        "double-bass/pizz/pizz_e1_fa.flac": "double-bass/pizz",
+        "guitars/Samples/green_ord/twang_e3_f_rr1.wav": "guitars/green_ord",
+        "gogodze-kit/Samples/front_mic/ks_vl1_rr1.wav": "gogodze-kit/front_mic",
+    }
+    for name in originals:
+        file = tmp_path / "samples" / name
+        file.parent.mkdir(parents=True)
+        soundfile.write(file, noise(RATE // 10), RATE)
+    found = oneshots.instruments(tmp_path, ".*")
+    assert {each.name for each in found} == set(originals.values()) - {"gogodze-kit/front_mic"}
+    assert {pitch for each in found for pitch in each.notes} == {28, 40}
+    assert len(oneshots.matching(tmp_path, "gogodze-kit/front_mic", "ks_")) == 1
+    assert oneshots.matching(tmp_path, "gogodze-kit/oh_mic", "ks_") == []
+
+
 def test_a_note_sounds_from_its_start_to_its_end() -> None:
     instrument = oneshots.instruments(DATA, "electric-bass")[0]
     notes = part(33, (35, 1.0, 1.5)).notes

@@ -2,9 +2,24 @@
 
     python models/forge/music/gather.py --data DATA POOL VALIDATION
 
-DATA holds recorded samples, stems and MIDI: folders `stems`, `samples` and `midi`. SoundFonts, drum
-kits, loops, songs and LMMS come from Debian packages, without a network. POOL and VALIDATION
-are laid out as `music.pool` tells; no training may see VALIDATION. Needs the extra `forge`.
+DATA holds stems/SONG/{vocals,drums,other}.opus, MIDI files in midi/ and recorded samples in
+samples/NAME, where a NAME is a clone of its origin on GitHub, or its sounds in another format:
+
+    stems           ichbinsoftware/everythingisfree (four of its songs, mixed down to three stems)
+    midi            freedoom/freedoom
+    pastabass       sfzinstruments/karoryfer.pastabass
+    growlybass      sfzinstruments/karoryfer.growlybass
+    gogodze-kit     sfzinstruments/karoryfer.gogodze-phu-vol-ii
+    frankensnare    sfzinstruments/karoryfer.frankensnare
+    double-bass     sfzinstruments/dsmolken.double-bass
+    electric-bass   freepats/electric-bass-YR
+    guitars         kmturley/karoryfer.black-and-green-guitars
+    muldjord-kit    sfzinstruments/DrumGizmo.MuldjordKit (a file for each hit, such as Snare-01:
+                    the sum of its microphones; as cloned it is left out)
+
+SoundFonts, drum kits, loops, songs and LMMS come from Debian packages, without a network. POOL and
+VALIDATION are laid out as `music.pool` tells; no training may see VALIDATION. Needs the extra
+`forge`.
 """
 
 from __future__ import annotations

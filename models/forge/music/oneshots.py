@@ -29,7 +29,7 @@ Kit = dict[str, list[Path]]
 
 ACOUSTIC: dict[str, dict[str, str]] = {
     "muldjord-kit": {
-        "kick": "Kdrum[LR]", "snare": "Snare-", "hat": "HihatClosed", "open": "HihatOpen",
+        "kick": "^Kdrum[LR]-", "snare": "Snare-", "hat": "HihatClosed", "open": "HihatOpen",
         "crash": "Crash|China", "ride": "Ride[LR]-", "tom": "Tom[1234]", "perc": "Ride.Bell",
     },
     "gogodze-kit/front_mic": {
@@ -151,11 +151,23 @@ def single_sound(rng: np.random.Generator, data: Path, role: str, kit: str = "")
 @functools.cache
 def matching(data: Path, name: str, regex: str) -> list[Path]:
     """Find a kit's files whose path inside it matches `regex`, from soft to loud."""
-    folder = SONIC_PI if name == "sonic-pi" else HYDROGEN / name
-    folder = folder if folder.exists() else data / "samples" / name
-    names = sorted(path for path in folder.rglob("*.*") if path.suffix in _SOUNDS)
-    inside = (path for path in names if re.search(regex, str(path.relative_to(folder))))
+    root, files = _files(data, name)
+    inside = (path for path in files if re.search(regex, str(path.relative_to(root))))
     return sorted(inside, key=_loudness)
+
+
+@functools.cache
+def _files(data: Path, name: str) -> tuple[Path, list[Path]]:
+    """Find a library and the sounds of one of its folders, which may lie deeper in the original."""
+    library, _, folder = name.partition("/")
+    root = SONIC_PI if library == "sonic-pi" else HYDROGEN / library
+    root = root if root.exists() else data / "samples" / library
+    sounds = sorted(path for path in root.rglob("*.*") if path.suffix in _SOUNDS)
+    return root, [path for path in sounds if _flat(path.parent, root).endswith(folder)]
+
+
+def _flat(folder: Path, root: Path) -> str:
+    return "_".join(folder.relative_to(root).parts)
 
 
 _SOUNDS = {".wav", ".flac", ".aiff", ".opus"}
@@ -211,7 +223,7 @@ def instruments(data: Path, kind: str) -> list[Recorded]:
     for name, regex, shift in _INSTRUMENTS:
         if re.match(kind, name):
             notes: dict[int, list[Path]] = {}
-            for path in sorted((data / "samples" / name).glob("*.opus"), key=_dynamics):
+            for path in sorted(_files(data, name)[1], key=_dynamics):
                 if matched := re.search(regex, path.stem):
                     notes.setdefault(midi(matched[1]) + shift, []).append(path)
             if notes:
