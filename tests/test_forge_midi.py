@@ -178,6 +178,17 @@ def test_songs_are_made_once_and_always_alike(tmp_path: Path) -> None:
     assert (made / "bass.wav").stat().st_mtime_ns == before
 
 
+def test_a_broken_file_is_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.mid"
+    for content in (b"", b"no music", song(tmp_path / "short.mid").read_bytes()[:100]):
+        broken.write_bytes(content)
+        midi.perform(broken, 0, DATA, tmp_path / "pool")
+        assert "broken.mid is left out" in capsys.readouterr().out
+    assert list_songs(tmp_path / "pool") == []
+
+
 def test_a_song_in_the_pool_is_whole_scaled_and_labelled(tmp_path: Path) -> None:
     drums, bass = noise(RATE, seed=1), noise(RATE, seed=2)
     silent = np.zeros_like(drums)

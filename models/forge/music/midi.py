@@ -98,9 +98,11 @@ def shuffled(files: list[Path]) -> list[Path]:
 
 def perform(file: Path, take: int, data: Path, pool: Path) -> None:
     """Write the sections of a file that have at least two stems."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Many files have tempo marks outside their first track.
-        score = pretty_midi.PrettyMIDI(str(file))
+    try:
+        score = read(file)
+    except (OSError, EOFError, ValueError, LookupError) as problem:
+        tqdm.write(f"{file} is left out, it cannot be read as MIDI: {problem}")
+        return
     for number, (start, stop) in enumerate(sections(score)):
         name = f"{file.stem}-{number}-{take}"
         if has_song(pool, SOURCE, name):
@@ -111,6 +113,13 @@ def perform(file: Path, take: int, data: Path, pool: Path) -> None:
             stems = play(parts, rng, data if take else None)
             stereo = {stem: sound.T for stem, sound in stems.items()}
             write_song(pool, SOURCE, name, stereo, licence(file, take))
+
+
+def read(file: Path) -> Any:
+    """Read a MIDI file as a ``pretty_midi.PrettyMIDI``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Many files have tempo marks outside their first track.
+        return pretty_midi.PrettyMIDI(str(file))
 
 
 def licence(file: Path, take: int) -> str:
