@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 Rng = np.random.Generator
 ROLES = ("kick", "snare", "clap", "rim", "hat", "open", "ride", "crash", "tom", "shaker", "perc")
 LEVELS = {
-    "kick": 1.0, "snare": 0.75, "clap": 0.6, "rim": 0.4, "hat": 0.3, "open": 0.34, "ride": 0.3,
-    "crash": 0.5, "tom": 0.7, "shaker": 0.22, "perc": 0.4,
+    "kick": 1.4, "snare": 0.7, "clap": 0.55, "rim": 0.4, "hat": 0.3, "open": 0.34, "ride": 0.3,
+    "crash": 0.5, "tom": 0.5, "shaker": 0.22, "perc": 0.28,
 }  # fmt: skip
-"""Peak of a role at full force, beside the kick."""
+"""Peak of a role at full force."""
 CRUSHED, DULLED, GATED = 0.12, 0.25, 0.45
 """Cumulative shares of the sounds that were worn so."""
 

@@ -42,6 +42,8 @@ Rng = np.random.Generator
 def mix_drums(song: Song, low: Sound, high: Sound, *, acoustic: bool) -> Sound:
     """Give the kit a room, glue, dirt and colour."""
     rng = song.rng
+    if song.chance(0.7):
+        high = bell(high, rng.uniform(160, 260), rng.uniform(-10, -1))
     if song.chance(0.85):
         seconds = rng.uniform(0.15, 0.9) if song.chance(0.75) else rng.uniform(0.9, 2.5)
         space = room(rng, seconds, rng.uniform(0.3, 0.9), rng.uniform(0, 0.02))
@@ -87,6 +89,10 @@ def mix_bass(song: Song, sound: Sound, kicks: list[float]) -> Sound:
     if song.chance(0.25):
         sound = bell(sound, rng.uniform(60, 2000), rng.uniform(-6, 6))
     if song.chance(0.6):
+        sound = bell(sound, rng.uniform(50, 90), rng.uniform(0, 8), 0.6)
+    if song.chance(0.35):
+        sound = lowpass(sound, rng.uniform(300, 3000), 1)
+    if song.chance(0.6):
         sound = apply(sound, compression(sound, rng.uniform(-4, 3), rng.uniform(2, 6), 0.01, 0.15))
     if kicks and song.chance(0.6 if song.electronic else 0.1):
         sound = _ducked(song, sound, kicks)
@@ -121,6 +127,8 @@ def mix_part(song: Song, sound: Sound, kicks: list[float]) -> Sound:
         sound = chorus(sound, rng.uniform(0.2, 1.5), rng.uniform(0.001, 0.004))
     if song.chance(0.06):
         sound = crush(sound, int(rng.integers(6, 11)), int(rng.integers(1, 6)))
+    if song.chance(0.6):
+        sound = lowpass(sound, rng.uniform(900, 6000), 1)
     sound = highpass(sound, float(rng.uniform(80, 280)))
     if kicks and song.chance(0.45 if song.electronic else 0.05):
         sound = _ducked(song, sound, kicks)

@@ -110,7 +110,7 @@ def bass_line(rng: Rng, chords: Harmony) -> Callable[[int], list[Note]]:
     rhythm = pick(rng, BASS_RHYTHMS) if kind != "long" else BASS_RHYTHMS[7 + rng.integers(2)]
     length = pick(rng, [0.5, 0.8, 1.0])
     motif = [int(each) for each in rng.choice([0, 0, 0, 4, 7, 2, 6, -1, 3], BAR)]
-    lift = 12 if chance(rng, 0.25) else 0
+    lift = 12 if chance(rng, 0.12) else 0
     slides = 0.25 * chance(rng, 0.4)
     fixed = kind == "riff" and chance(rng, 0.3)
 
