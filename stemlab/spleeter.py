@@ -251,11 +251,18 @@ def convert(design: Design, checkpoint: Path, frames: int = FRAMES) -> bytes:
     return network
 
 
-def quantise(network: bytes) -> bytes:
+def quantise(network: bytes, smallest: int = LARGE_KERNEL) -> bytes:
     """Store the large kernels of a float32 network as int8, one scale per output channel.
 
     Everything is still computed in float32. The small kernels near the input and the output
     stay float32: they are 2 % of the weights and most of the error.
+
+    Parameters
+    ----------
+    network
+        The `.tflite` file's bytes.
+    smallest
+        Weights of the smallest kernel that is stored as int8.
     """
     from ai_edge_quantizer import qtyping, quantizer
 
@@ -266,7 +273,7 @@ def quantise(network: bytes) -> bytes:
         weight_tensor_config=weights,
         compute_precision=qtyping.ComputePrecision.FLOAT,
         explicit_dequantize=True,
-        min_weight_elements=LARGE_KERNEL,
+        min_weight_elements=smallest,
     )
     work = quantizer.Quantizer(bytearray(network))
     work.update_quantization_recipe(

@@ -1,4 +1,4 @@
-"""Make the shipped `stemlab-4` and `stemlab-4-fast` from trained weights: convert, measure, install.
+"""Make `stemlab-4` and `stemlab-4-fast` from trained weights: convert, measure, install.
 
     python models/forge/stemlab_4.py WEIGHTS.npz VALIDATION
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from four_stems import measure
+from music.pool import list_songs
 from spleeter_2stems import MODELS, checkpoint, speed
 
 from stemlab import spleeter
@@ -35,8 +36,8 @@ SECONDS = 60  # of each song, from its middle
 VERSION = "1.0.0"
 STEMS = ["vocals", "drums", "bass", "other"]
 SOURCES = {
-    "stemlab-4": "vocals: Spleeter 2 stems 1.4.0 (Deezer); drums, bass, other: models/forge/four_stems",
-    "stemlab-4-fast": "models/forge/four_stems, on the encoders of Spleeter 2 stems 1.4.0 (Deezer)",
+    "stemlab-4": "models/forge/four_stems; vocals and encoders: Spleeter 2 stems 1.4.0",
+    "stemlab-4-fast": "models/forge/four_stems; encoders: Spleeter 2 stems 1.4.0",
 }
 
 
@@ -45,7 +46,7 @@ def main(weights: Path, validation: Path) -> None:
     convert(weights)
     songs = {
         f"{folder.parent.name}/{folder.name}": measure.read(folder, SECONDS)
-        for folder in measure.list_songs(validation)
+        for folder in list_songs(validation)
     }
     for name in SOURCES:
         exact = measured(name, "float32", songs)

@@ -2,9 +2,9 @@
 
 python graphs.py CHECKPOINT WEIGHTS.npz FOLDER
 
-writes stemlab-4.tflite and stemlab-4-fast.tflite into FOLDER/float32 and, with large kernels as
-int8, into "FOLDER/int8 weights". CHECKPOINT is the prefix of Spleeter's two-stem checkpoint, WEIGHTS
-what `train.py` kept.
+writes stemlab-4.tflite and stemlab-4-fast.tflite to FOLDER/float32 and, large kernels as int8,
+to "FOLDER/int8 weights". CHECKPOINT is the prefix of Spleeter's checkpoint, WEIGHTS what
+`train.py` kept.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from four_stems.train import load_weights
 from stemlab import spleeter
 
 FRAMES = spleeter.FRAMES
+SMALLEST_KERNEL = 30_000  # weights; of the fast network, whose size counts
 SIZE = network.CELLS * len(network.STEMS)
 
 
@@ -36,12 +37,19 @@ def main(checkpoint: str, weights: str, folder: str) -> None:
     reader = tf.train.load_checkpoint(checkpoint)
     trained = network.build(read_encoders(reader), FRAMES)
     load_weights(trained, Path(weights))
-    for name, graph in (("stemlab-4", best), ("stemlab-4-fast", fast)):
-        made = tf.lite.TFLiteConverter.from_keras_model(graph(reader, trained)).convert()
-        for precision, network_ in (("float32", made), ("int8 weights", spleeter.quantise(made))):
-            file = Path(folder, precision, f"{name}.tflite")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(network_)
+    for name, graph, smallest in (
+        ("stemlab-4", best, spleeter.LARGE_KERNEL),
+        ("stemlab-4-fast", fast, SMALLEST_KERNEL),
+    ):
+        exact = tf.lite.TFLiteConverter.from_keras_model(graph(reader, trained)).convert()
+        write(Path(folder, "float32", f"{name}.tflite"), exact)
+        write(Path(folder, "int8 weights", f"{name}.tflite"), spleeter.quantise(exact, smallest))
+
+
+def write(file: Path, made: bytes) -> None:
+    """Write a network into a folder that may not be there yet."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(made)
 
 
 def fast(reader: Any, trained: Any) -> Any:
@@ -51,7 +59,7 @@ def fast(reader: Any, trained: Any) -> Any:
 
 
 def best(reader: Any, trained: Any) -> Any:
-    """Return the vocals of Spleeter's whole U-Nets and, in what they leave, our split of the rest."""
+    """Return the vocals of Spleeter's whole U-Nets, and our split of what they leave."""
     magnitude, outputs, logits = _heard(reader, trained)
     vocals = _vocals(magnitude, outputs)
     powers = ops.square(ops.sigmoid(logits)) + network.EPSILON

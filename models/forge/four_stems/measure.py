@@ -105,10 +105,14 @@ def _sdrs(song: dict[str, Samples], found: dict[str, Samples]) -> dict[str, floa
 
 def show(model: str, table: dict[str, dict[str, float]]) -> None:
     """Print a table: a row for each song, medians and means below."""
-    stems = [s for s in ("vocals", "drums", "bass", "other", BOTH) if any(s in t for t in table.values())]
+    stems = [
+        s for s in ("vocals", "drums", "bass", "other", BOTH) if any(s in t for t in table.values())
+    ]
     print(f"\n{model:34}" + "".join(f"{stem:>11}" for stem in stems))
     for song, row in table.items():
-        print(f"{song[-34:]:34}" + "".join(f"{row.get(stem, float('nan')):11.2f}" for stem in stems))
+        print(
+            f"{song[-34:]:34}" + "".join(f"{row.get(stem, float('nan')):11.2f}" for stem in stems)
+        )
     columns = [[row[stem] for row in table.values() if stem in row] for stem in stems]
     for name, average in (("median", statistics.median), ("mean", statistics.fmean)):
         print(f"{name:34}" + "".join(f"{average(column):11.2f}" for column in columns), flush=True)

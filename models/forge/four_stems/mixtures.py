@@ -1,14 +1,17 @@
 """Endless mixtures to learn from, drawn from the pool and never twice the same.
 
-A mixture is a stretch of one song, or of stems that never met. Each stem is played faster or slower,
-turned up or down, equalised, widened, driven or given a room, some are left out, and at times a
-bus compressor works on all. The targets are truncated phase-sensitive masks (Erdogan et al., 2015).
+A mixture is a stretch of one song, or of stems that never met. Each stem is played faster or
+slower, turned up or down, equalised, widened, driven or given a room, some are left out, and at
+times a bus compressor works on all. The targets are truncated phase-sensitive masks (Erdogan et
+al., 2015).
 """
 
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -18,7 +21,7 @@ import scipy.signal
 import soundfile
 from music.pool import list_songs
 
-from four_stems.network import BINS, STEMS, to_blocks
+from four_stems.network import BINS, CELLS, STEMS, to_blocks
 from stemlab.spectral import Stft
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ BOTH = "bass+other"
 ABSENT = {"vocals": 0.3, "drums": 0.12, "bass": 0.12, "other": 0.08}
 LEVEL = 10 ** (-20 / 20)  # RMS of a stem that met its mixture by chance
 SILENCE = 1e-4
+APART = 5  # batches between a mixture and itself with its sides swapped
 # Real multitracks are few and worth more than their minutes.
 WORTH = {"midi": 1.0, "grooves": 1.0, "lmms": 3.0, "everything-is-free": 2.0}
 
@@ -84,10 +88,10 @@ class Mixtures:
         self._songs = [Song.open(folder) for folder in list_songs(pool)]
         worth = np.array([_worth(song) for song in self._songs])
         self._odds = {
-            stem: _normalised(worth * [stem in song.stems for song in self._songs])
+            stem: _normalised(worth * np.array([stem in song.stems for song in self._songs]))
             for stem in (*STEMS, BOTH)
         }
-        self._any = _normalised(worth * [len(song.stems) > 1 for song in self._songs])
+        self._any = _normalised(worth * np.array([len(song.stems) > 1 for song in self._songs]))
 
     def batch(self, size: int) -> Batch:
         """Return magnitudes [size, T, 1024, 2] and what `loss.mask_loss` takes, as blocks."""
@@ -98,7 +102,7 @@ class Mixtures:
     def example(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return one magnitude and its targets."""
         while True:
-            stems, merged = self._together() if self._chance.random() < 0.6 else self._by_chance()
+            stems, merged = self._together() if self._happens(0.6) else self._by_chance()
             mix = stems.sum(0)
             if np.abs(mix).max() > SILENCE:
                 break
@@ -120,10 +124,11 @@ class Mixtures:
 
     def _by_chance(self) -> tuple[Samples, bool]:
         """Return stems from four songs."""
-        merged = self._odds[BOTH].any() and self._chance.random() < 0.1
+        merged = bool(self._odds[BOTH].any()) and self._happens(0.1)
         names = ["vocals", "drums", "", BOTH] if merged else STEMS
         stems = [
-            self._treat(self._stray(name, 1.0), stem) for name, stem in zip(names, STEMS, strict=True)
+            self._treat(self._stray(name, 1.0), stem)
+            for name, stem in zip(names, STEMS, strict=True)
         ]
         return self._leave_out(np.stack(stems), 1.0), merged
 
@@ -158,16 +163,19 @@ class Mixtures:
         chance = self._chance
         if not samples.any():
             return samples
-        if chance.random() < 0.25:
+        if self._happens(0.25):
             samples = _driven(samples, chance.uniform(1, 12 if stem == "bass" else 5))
-        if chance.random() < 0.5:
+        if self._happens(0.5):
             samples = _equalised(samples, chance.normal(0, 4, 8))
-        if stem != "bass" and chance.random() < 0.2:
+        if stem != "bass" and self._happens(0.2):
             samples = _in_a_room(samples, chance)
-        if chance.random() < 0.5:
+        if self._happens(0.5):
             samples = samples[:, ::-1]
         samples = _widened(samples, chance.choice([0.0, 1.0, chance.uniform(0.3, 1.6)]), chance)
         return (samples * 10 ** (chance.uniform(-8, 6) / 20)).astype(np.float32)
+
+    def _happens(self, probability: float) -> bool:
+        return bool(self._chance.random() < probability)
 
     def _leave_out(self, stems: Samples, odds: float) -> Samples:
         kept = [self._chance.random() >= odds * ABSENT[stem] for stem in STEMS]
@@ -175,7 +183,7 @@ class Mixtures:
 
     def _glue(self, mix: Samples) -> Samples:
         """Return the gain curve [samples, 1] of a bus compressor, often flat."""
-        if self._chance.random() < 0.6:
+        if self._happens(0.6):
             return np.ones((1, 1), np.float32)
         window = int(RATE * self._chance.uniform(0.01, 0.08))
         power = scipy.ndimage.uniform_filter1d((mix**2).mean(1), window)
@@ -185,16 +193,20 @@ class Mixtures:
 
 
 def batches(pool: Path, size: int, seed: int, producers: int = 1) -> Iterator[Batch]:
-    """Yield batches for ever, made ahead by processes of their own."""
+    """Yield batches for ever, made ahead by processes of their own; each also mirrored."""
     context = multiprocessing.get_context("spawn")
     ready = context.Queue(maxsize=6)
     for number in range(producers):
         context.Process(
             target=_produce, args=(pool, size, seed + number, ready), daemon=True
         ).start()
+    seen: deque[Batch] = deque()
     while True:
         magnitudes, wanted = ready.get()
-        yield magnitudes.astype(np.float32), wanted.astype(np.float32)
+        seen.append((magnitudes, wanted.astype(np.float32)))
+        yield seen[-1]
+        if len(seen) > APART:
+            yield sides_swapped(*seen.popleft())
 
 
 def _produce(pool: Path, size: int, seed: int, ready: multiprocessing.Queue[Batch]) -> None:
@@ -205,17 +217,27 @@ def _produce(pool: Path, size: int, seed: int, ready: multiprocessing.Queue[Batc
             ready.put((magnitudes, wanted.astype(np.float16)))
 
 
+def sides_swapped(magnitudes: NDArray[np.float32], wanted: NDArray[np.float32]) -> Batch:
+    """Return a batch with left and right exchanged."""
+    stems = len(STEMS)
+    targets, weights, flag = np.split(wanted, [CELLS * stems, CELLS * stems + CELLS], -1)
+    # Of each cell in a block, its channels.
+    targets = targets.reshape(*wanted.shape[:3], 4, 2, stems)[..., ::-1, :]
+    weights = weights.reshape(*wanted.shape[:3], 4, 2)[..., ::-1]
+    parts = [part.reshape(*wanted.shape[:3], -1) for part in (targets, weights, flag)]
+    return np.ascontiguousarray(magnitudes[..., ::-1]), np.concatenate(parts, -1)
+
+
 def _features(stems: Samples, *, merged: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the mixture's magnitude [T, 1024, 2] and targets, weights and flag in blocks."""
-    spectra = [_spectrum(stem) if stem.any() else None for stem in stems]
-    mixture = sum(spectrum for spectrum in spectra if spectrum is not None)
+    spectra = {number: _spectrum(stem) for number, stem in enumerate(stems) if stem.any()}
+    mixture = reduce(np.add, spectra.values())
     magnitude = np.abs(mixture)
     phasor = mixture.conj() / (magnitude**2 + 1e-9)
     targets = np.zeros((*mixture.shape, len(stems)), np.float32)
-    for stem, spectrum in enumerate(spectra):
-        if spectrum is not None:
-            share = spectrum.real * phasor.real - spectrum.imag * phasor.imag
-            np.clip(share, 0, 1, out=targets[..., stem])
+    for number, spectrum in spectra.items():
+        share = spectrum.real * phasor.real - spectrum.imag * phasor.imag
+        np.clip(share, 0, 1, out=targets[..., number])
     weights = magnitude / (magnitude.mean() + 1e-9)
     flag = np.full((FRAMES // 2, BINS // 2, 1), merged)
     wanted = [to_blocks(targets), to_blocks(weights[..., None].clip(0, 30)), flag]
@@ -231,7 +253,10 @@ def _spectrum(samples: Samples) -> NDArray[np.complex64]:
 
 def _driven(samples: Samples, drive: float) -> Samples:
     peak = np.abs(samples).max()
-    return np.tanh(samples * np.float32(drive / peak)) * np.float32(peak / np.tanh(drive))
+    driven: Samples = np.tanh(samples * np.float32(drive / peak)) * np.float32(
+        peak / np.tanh(drive)
+    )
+    return driven
 
 
 def _equalised(samples: Samples, decibels: NDArray[np.float64]) -> Samples:
@@ -258,7 +283,7 @@ def _in_a_room(samples: Samples, chance: np.random.Generator) -> Samples:
 def _widened(samples: Samples, width: float, chance: np.random.Generator) -> Samples:
     middle = samples.mean(1, keepdims=True)
     side = (samples[:, :1] - samples[:, 1:]) / 2 * np.float32(width)
-    balance = np.float32(chance.uniform(-0.3, 0.3) if chance.random() < 0.3 else 0)
+    balance = np.float32(chance.choice([0, chance.uniform(-0.3, 0.3)], p=[0.7, 0.3]))
     return np.concatenate([(middle + side) * (1 - balance), (middle - side) * (1 + balance)], 1)
 
 

@@ -37,7 +37,10 @@ def load_encoders(file: Path) -> list[Encoder]:
     """Read Spleeter's encoders, one per stem, as `spleeter_encoders.py` wrote them."""
     with np.load(file) as stored:
         return [
-            [tuple(stored[f"{stem}.{level}.{part}"] for part in range(6)) for level in range(LEVELS)]
+            [
+                tuple(stored[f"{stem}.{level}.{part}"] for part in range(6))
+                for level in range(LEVELS)
+            ]
             for stem in range(2)
         ]
 
