@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pretty_midi  # type: ignore[import-untyped]
+import pretty_midi
 import pytest
 import soundfile
 from music import midi, oneshots, sampler

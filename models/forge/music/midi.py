@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pretty_midi  # type: ignore[import-untyped]
+import pretty_midi
 import soundfile
 from tqdm.auto import tqdm
 
