@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     Song = str | Path | Audio | Separation | dict[str, Audio] | Deck
 
 
-def decks(a: Song | None = None, b: Song | None = None, folder: str | Path = "") -> Decks:
+def decks(
+    a: Song | None = None,
+    b: Song | None = None,
+    folder: str | Path = "",
+    out: str | Path = "",
+) -> Decks:
     """Put songs on two decks.
 
     Parameters
@@ -24,6 +29,8 @@ def decks(a: Song | None = None, b: Song | None = None, folder: str | Path = "")
         A sound file, anything else that `StemPlayer` takes, a deck that is ready, or nothing.
     folder
         Where more songs are, to be loaded from the crate.
+    out
+        Where recordings and exports go; by default where the kernel works.
 
     Returns
     -------
@@ -42,6 +49,7 @@ def decks(a: Song | None = None, b: Song | None = None, folder: str | Path = "")
     """
     desk = Decks(_on_deck(a), _on_deck(b))
     desk.folder = str(folder)
+    desk.out = str(out) or desk.out
     return desk
 
 

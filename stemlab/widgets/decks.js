@@ -1,27 +1,28 @@
-// The decks' page side: `Console` has two turntables, the crossfader and the master; `Face` is what one sees.
+// The decks' page side: `Console` has two turntables, the crossfader, the master and the headphones; `Face` is what one sees.
 
 import { audio, Master, page } from "./engine.js";
+import { Closeup, CUE_HUES } from "./closeup.js";
 import { button, clock, drawSong, element, meter, press, slider, waveform } from "./controls.js";
-import { crate } from "./crate.js";
+import { Crate } from "./crate.js";
 import { Midi } from "./midi.js";
+import { Phones } from "./phones.js";
+import { Recorder } from "./recorder.js";
 import { glide, PRESETS, Turntable } from "./turntable.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 
 const RATE = 44100;
 const SIDES = /** @type {const} */ (["a", "b"]);
-const WINDOW = 8; // seconds that the close-ups show
-const FRAME = 33; // ms between two pictures
-const TILES = 200; // pictures of blocks that are kept
-const FULL = 300; // sum of peaks that fills its height
+const FRAME = 30; // ms between two pictures
+const CALM = 2; // pictures between two of what does not scroll
 const FINE_SHIFT = 0.01; // seconds by which the grid is moved
 const SHOWN_TRAITS = [
   "levels", "mutes", "solos", "playing", "owner", "loop", "overview", "bpm", "first_beat", "key", "tempo", "semitones", "synced",
-  "cue", "cues", "eq", "kills", "filter", "listening", "crossfader", "curve", "master", "beats", "folder", "songs", "error",
+  "cue", "cues", "eq", "kills", "filter", "pfl", "listening", "crossfader", "curve", "master", "beats", "folder", "songs", "preparing",
+  "error", "out", "kind", "recording", "note",
 ].map((name) => `change:${name}`).join(" ");
 const LOOPS = [1, 2, 4, 8, 16, 32];
 const JUMPS = [-4, -1, 1, 4];
-const CUE_HUES = ["#e64980", "#12b886", "#4c6ef5", "#fab005"];
 /** @type {Record<string, string>} */
 const SHORT = { Instrumental: "Instr.", "Vocals 50 %": "Vox 50 %", "Drums only": "Drums" };
 const TONICS = ["C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
@@ -45,8 +46,12 @@ class Console {
     this.master.output.connect(context.destination);
     this.buses = SIDES.map(() => context.createGain());
     for (const bus of this.buses) bus.connect(this.master.input);
+    this.phones = new Phones(context);
+    this.recorder = new Recorder(model, page().page, () => this.lend());
     /** @type {(Turntable | null)[]} */
     this.tables = [null, null];
+    /** @type {MediaStreamAudioDestinationNode | null} */
+    this.sink = null;
     this.onload = () => {};
   }
 
@@ -54,12 +59,14 @@ class Console {
     const { model } = this;
     model.on("change:crossfader change:curve", () => this.fade());
     model.on("change:_stream", () => this.lend());
+    model.on("change:recording change:_recorder", () => this.recorder.obey());
     model.on("change:master", () => this.master.setLevel(model.get("master")));
     model.on("msg:custom", (message) => message.kind === "together" && this.together());
     SIDES.forEach((side, i) => model.on(`change:${side}`, () => this.load(i)));
     this.master.setLevel(model.get("master"));
     this.fade();
     this.lend();
+    this.recorder.resume();
     await Promise.all(SIDES.map((_, i) => this.load(i)));
   }
 
@@ -67,10 +74,11 @@ class Console {
   async lend() {
     const name = this.model.get("_stream");
     if (!name) return;
-    const sink = this.context.createMediaStreamDestination();
-    this.master.output.connect(sink);
-    const stream = await this.model.widget_manager.get_model(name.replace("IPY_MODEL_", ""));
-    Object.assign(stream, { captureStream: async () => sink.stream });
+    this.sink ??= this.context.createMediaStreamDestination();
+    const { stream } = this.sink;
+    this.master.output.connect(this.sink);
+    const model = await this.model.widget_manager.get_model(name.replace("IPY_MODEL_", ""));
+    Object.assign(model, { captureStream: async () => stream });
   }
 
   /** @param {number} i side */
@@ -79,7 +87,7 @@ class Console {
     const name = this.model.get(SIDES[i]);
     const deck = name && (await this.model.widget_manager.get_model(name.replace("IPY_MODEL_", "")));
     if (deck?.get("_length")) {
-      const table = new Turntable(deck, this.context, this.buses[i]);
+      const table = new Turntable(deck, this.context, this.buses[i], this.phones.input);
       this.tables[i] = table;
       page().players.set(deck.get("_key"), table.live);
     }
@@ -118,6 +126,13 @@ class Console {
       table?.deck.play(at);
       table?.set({ playing: true, owner: page().page });
     }
+    for (const table of this.tables) table?.pull();
+  }
+
+  /** Begins to record on this page, or ends. */
+  record() {
+    if (this.model.get("recording")) this.set({ recording: false });
+    else this.set({ _recordist: page().page, recording: true });
   }
 
   /** Vocals of one side over the rest of the other. @param {number} top side */
@@ -130,7 +145,9 @@ class Console {
 
   close() {
     SIDES.forEach((_, i) => this.eject(i));
+    this.recorder.close();
     for (const bus of this.buses) bus.disconnect();
+    this.phones.close();
     this.master.close();
   }
 }
@@ -178,11 +195,11 @@ class DeckFace {
     this.model = table.model;
     this.letter = letter;
     this.dirty = true;
-    this.pictured = "";
+    this.frame = 0;
+    this.placed = "";
     /** @type {string[]} */
     this.colours = this.model.get("colours");
-    this.tiles = new Tiles(table, this.colours);
-    this.closeup = element("canvas", { class: `closeup ${letter}`, role: "img", "aria-label": `Close-up ${letter}` });
+    this.closeup = new Closeup(table, letter, this.colours);
     this.wave = waveform({
       duration: this.model.get("duration"),
       seek: (seconds) => table.seek(seconds),
@@ -344,20 +361,29 @@ class DeckFace {
     key.textContent = heard ? `${camelot(heard)} · ${heard}` : "";
   }
 
-  draw() {
+  /** Draws what has changed: the close-up each time, the rest, which stands still, less often. @param {number} time ms */
+  draw(time) {
     const { table, model } = this;
     const now = table.deck.now();
-    this.wave.place(now);
-    if (this.time) this.time.textContent = clock(now);
-    if (this.left) this.left.textContent = `−${clock((model.get("duration") - now) / model.get("tempo"))}`;
+    if (this.dirty) this.closeup.dirty = true;
+    this.closeup.draw(now, time);
+    if (this.frame++ % CALM && !this.dirty) return;
     const { peaks, moving } = table.deck.report;
     this.rows.forEach((row, s) => row.peak.show(moving ? (peaks[s] ?? 0) : 0));
+    this.sync?.classList.toggle("lost", table.lost);
     if (this.dirty)
       drawSong(this.wave.canvas, model.get("overview"), table.gains(), this.colours, getComputedStyle(this.node).getPropertyValue("--faint"));
-    const picture = [now, table.stretch.closeup.size, this.closeup.clientWidth].join();
-    if (this.dirty || picture !== this.pictured) drawCloseup(this.closeup, table, now, this.tiles);
-    this.pictured = picture;
+    const place = clock(now);
+    if (place !== this.placed || this.dirty) this.place(now);
+    this.placed = place;
     this.dirty = false;
+  }
+
+  /** @param {number} now seconds */
+  place(now) {
+    this.wave.place(now);
+    if (this.time) this.time.textContent = clock(now);
+    if (this.left) this.left.textContent = `−${clock((this.model.get("duration") - now) / this.model.get("tempo"))}`;
   }
 
   /** One plain sentence on what is wrong, or "". */
@@ -367,114 +393,18 @@ class DeckFace {
   }
 }
 
-/**
- * Draws the seconds around the playhead: stems stacked by what is heard of them, beats, bars, loop and hot cues.
- * @param {HTMLCanvasElement} canvas @param {Turntable} table @param {number} now @param {Tiles} tiles
- */
-function drawCloseup(canvas, table, now, tiles) {
-  const ratio = globalThis.devicePixelRatio || 1;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((size) => Math.round(size * ratio));
-  if (canvas.width !== width) canvas.width = width;
-  if (canvas.height !== height) canvas.height = height;
-  const pen = canvas.getContext("2d");
-  if (!pen || !width) return;
-  pen.clearRect(0, 0, width, height);
-  const span = WINDOW * table.model.get("tempo");
-  const place = (/** @type {number} */ seconds) => ((seconds - now) / span + 0.5) * width;
-  const style = getComputedStyle(canvas);
-  const [text, soft, accent] = ["--text", "--soft", "--accent"].map((name) => style.getPropertyValue(name));
-  const [a, b] = table.model.get("loop");
-  if (b > a) fill(pen, accent, 0.25, place(a), 0, place(b) - place(a), height);
-  drawGrid(pen, table, now - span / 2, now + span / 2, place, text, height);
-  tiles.draw(pen, now - span / 2, now + span / 2, place, height);
-  const marks = [[table.model.get("cue"), soft], ...table.model.get("cues").map((/** @type {number} */ cue, /** @type {number} */ i) => [cue, CUE_HUES[i]])];
-  for (const [cue, hue] of marks) if (cue >= 0) {
-    fill(pen, hue, 1, place(cue) - ratio, 0, 2 * ratio, height);
-    fill(pen, hue, 1, place(cue) - ratio, 0, 9 * ratio, 9 * ratio);
-  }
-  fill(pen, text, 1, width / 2 - ratio, 0, 2 * ratio, height);
-}
-
-/** @param {CanvasRenderingContext2D} pen @param {string} colour @param {number} alpha @param {...number} box */
-function fill(pen, colour, alpha, ...box) {
-  pen.globalAlpha = alpha;
-  pen.fillStyle = colour;
-  pen.fillRect(.../** @type {[number, number, number, number]} */ (box));
-  pen.globalAlpha = 1;
-}
-
-/**
- * @param {CanvasRenderingContext2D} pen @param {Turntable} table @param {number} from @param {number} to
- * @param {(seconds: number) => number} place @param {string} colour @param {number} height
- */
-function drawGrid(pen, table, from, to, place, colour, height) {
-  const { beat } = table;
-  if (!beat) return;
-  const first = table.model.get("first_beat");
-  for (let k = Math.ceil((Math.max(0, from) - first) / beat); first + k * beat < Math.min(to, table.model.get("duration")); k++) {
-    const bar = ((k % 4) + 4) % 4 === 0;
-    fill(pen, colour, bar ? 0.75 : 0.3, Math.round(place(first + k * beat)), 0, bar ? 2 : 1, height);
-  }
-}
-
-/** Pictures of the song's blocks, each painted once for the faders as they stand: moving them about costs little. */
-class Tiles {
-  /** @type {Map<number, HTMLCanvasElement>} */
-  #painted = new Map();
-  #of = "";
-
-  /** @param {Turntable} table @param {string[]} colours */
-  constructor(table, colours) {
-    this.table = table;
-    this.colours = colours;
-  }
-
-  /** @param {CanvasRenderingContext2D} pen @param {number} from @param {number} to seconds @param {(seconds: number) => number} place @param {number} height */
-  draw(pen, from, to, place, height) {
-    const { block, rate } = this.table.deck.song;
-    const gains = this.table.gains();
-    const of = [...gains, height].join();
-    if (of !== this.#of || this.#painted.size > TILES) this.#painted.clear();
-    this.#of = of;
-    for (let k = Math.floor((from * rate) / block); (k * block) / rate < to; k++) {
-      const tile = this.#tile(k, gains, height);
-      const left = Math.round(place((k * block) / rate));
-      if (tile) pen.drawImage(tile, left, 0, Math.round(place(((k + 1) * block) / rate)) - left, height);
-    }
-  }
-
-  /** @param {number} k @param {Float32Array} gains @param {number} height */
-  #tile(k, gains, height) {
-    const peaks = this.table.stretch.closeup.get(k);
-    const known = this.#painted.get(k);
-    if (known || !peaks) return known;
-    const width = peaks.length / gains.length;
-    const tile = element("canvas", { width, height });
-    const pen = tile.getContext("2d");
-    for (let s = gains.length - 1; pen && s >= 0; s--) {
-      pen.fillStyle = this.colours[s];
-      for (let column = 0; column < width; column++) {
-        const sum = gains.slice(0, s + 1).reduce((all, gain, i) => all + gain * peaks[i * width + column], 0);
-        const tall = Math.min(1, sum / FULL) * height;
-        pen.fillRect(column, (height - tall) / 2, 1, tall);
-      }
-    }
-    this.#painted.set(k, tile);
-    return tile;
-  }
-}
-
 /** The mixer between the decks: equalisers, filters, crossfader, mashups, master. */
 class MixerFace {
-  /** @param {Console} desk @param {() => void} learn */
-  constructor(desk, learn) {
+  /** @param {Console} desk @param {() => void} learn @param {(words: string) => void} tell */
+  constructor(desk, learn, tell) {
     this.desk = desk;
     this.learn = learn;
+    this.tell = tell;
     this.model = desk.model;
     /** @type {(() => void)[]} */
     this.shows = [];
     this.node = element("section", { class: "mixer", role: "group", "aria-label": "Mixer" },
-      this.together(), ...["High", "Mid", "Low"].map((band, i) => this.band(band, 2 - i)), this.filters(), this.mashups(),
+      this.together(), ...["High", "Mid", "Low"].map((band, i) => this.band(band, 2 - i)), this.filters(), this.phones(), this.mashups(),
       this.crossfader(), this.master());
   }
 
@@ -517,6 +447,35 @@ class MixerFace {
       this.shows.push(() => show(table.model.get("filter")));
       return [input];
     });
+  }
+
+  /** What the headphones hear, ahead of crossfader and master, and where they are. */
+  phones() {
+    const { desk } = this;
+    const pair = this.pair("PHONES", (table, letter) => {
+      const listen = button(`Headphones ${letter}`, "PFL", () => {
+        const on = !table.model.get("pfl");
+        table.set({ pfl: on });
+        this.tell(on && !desk.phones.chosen ? "Choose the output of your headphones below PHONES." : "");
+      });
+      listen.className = "pfl";
+      this.shows.push(() => press(listen, table.model.get("pfl")));
+      return [listen];
+    });
+    const option = (/** @type {string} */ value, /** @type {string} */ name) => element("option", { value }, name);
+    const output = element("select", { class: "output", "aria-label": "Output of the headphones", title: "Output of the headphones",
+      onchange: () => choose(output.value) });
+    const list = () => {
+      const { outputs, chosen } = desk.phones;
+      output.replaceChildren(option("", "no headphones"), ...outputs.map(({ id, name }) => option(id, name)), option("?", "find outputs…"));
+      output.value = chosen;
+    };
+    const choose = async (/** @type {string} */ id) => {
+      this.tell(id === "?" ? await desk.phones.find() : await desk.phones.choose(id));
+      list();
+    };
+    list();
+    return element("div", { class: "phones" }, pair, output);
   }
 
   mashups() {
@@ -568,6 +527,47 @@ class MixerFace {
   }
 }
 
+/** What is kept: a recording of the master, stems and mixes of the decks. */
+class SaveFace {
+  /** @param {Console} desk */
+  constructor(desk) {
+    this.desk = desk;
+    this.record = button("Record", "● REC", () => desk.record());
+    this.record.className = "record";
+    this.what = element("select", { "aria-label": "What to save", title: "What to save" },
+      ...desk.tables.flatMap((table, i) => (table ? this.parts(table, SIDES[i]) : [])));
+    const save = button("Save", "Save", () => {
+      const [side, ...what] = this.what.value.split(" ");
+      desk.model.send({ kind: "save", side, what: what.join(" ") });
+    });
+    this.kind = choice("Format", ["wav", "flac"], (kind) => desk.set({ kind }));
+    this.out = element("input", {
+      type: "text", "aria-label": "Folder to save to", title: "Folder to save to", spellcheck: "false",
+      onkeydown: (/** @type {KeyboardEvent} */ event) => event.stopPropagation(),
+      onchange: () => desk.set({ out: this.out.value }),
+    });
+    this.note = element("div", { class: "note", role: "status", "aria-label": "Saved" });
+    this.node = element("section", { class: "saving", role: "group", "aria-label": "Save" },
+      element("div", { class: "line" }, this.record, this.what, save, this.kind, element("span", { class: "label" }, "TO"), this.out), this.note);
+  }
+
+  /** What can be saved of a deck. @param {Turntable} table @param {"a" | "b"} side */
+  parts(table, side) {
+    const names = [...table.stems.map((stem) => [stem, stem]), ["mix", "mix as the faders stand"], ["stem.mp4", "all stems (.stem.mp4)"]];
+    return names.map(([what, name]) => element("option", { value: `${side} ${what}` }, `${side.toUpperCase()}: ${name}`));
+  }
+
+  show() {
+    const { model } = this.desk;
+    const on = model.get("recording");
+    press(this.record, on);
+    this.record.setAttribute("aria-label", on ? "Stop recording" : "Record");
+    this.kind.value = model.get("kind");
+    if (document.activeElement !== this.out) this.out.value = model.get("out");
+    this.note.textContent = model.get("note");
+  }
+}
+
 /** All of it, made anew when a song is loaded. */
 class Face {
   /** @param {Console} desk @param {HTMLElement} el */
@@ -581,7 +581,9 @@ class Face {
     el.append(element("div", { class: "stemlab-frame" }, this.root));
     /** @type {(DeckFace | null)[]} */
     this.faces = [];
-    this.drawn = this.frame = 0;
+    /** @type {Crate | null} */
+    this.crate = null;
+    this.waiting = this.frame = 0;
     /** @type {(() => void)[]} */
     this.stops = [];
     this.resize = new ResizeObserver(() => this.faces.forEach((face) => face && (face.dirty = true)));
@@ -593,13 +595,19 @@ class Face {
   async build() {
     const { desk } = this;
     this.faces = desk.tables.map((table, i) => table && new DeckFace(table, SIDES[i].toUpperCase(), () => desk.model.get("beats")));
-    this.mixer = new MixerFace(desk, () => this.midi.learn());
-    this.crate = crate((folder) => desk.set({ folder }), (side, path) => desk.model.send({ kind: "load", side, path }));
+    this.mixer = new MixerFace(desk, () => this.midi.learn(), (words) => (this.advice = words));
+    this.saving = new SaveFace(desk);
+    this.crate ??= new Crate({
+      look: (folder) => desk.set({ folder }),
+      load: (side, path) => desk.model.send({ kind: "load", side, path }),
+      prepare: (paths) => desk.model.send({ kind: "prepare", paths }),
+      cancel: (paths) => desk.model.send({ kind: "cancel", paths }),
+    });
     this.told = element("div", { class: "complaint", role: "alert" });
     const [a, b] = await Promise.all(this.faces.map((face, i) => face?.node ?? this.empty(i)));
     this.root.replaceChildren(
-      element("div", { class: "closeups" }, ...this.faces.flatMap((face) => (face ? [face.closeup] : []))),
-      element("div", { class: "table" }, a, this.mixer.node, b), this.told, this.crate.node);
+      element("div", { class: "closeups" }, ...this.faces.flatMap((face) => (face ? [face.closeup.node] : []))),
+      element("div", { class: "table" }, a, this.mixer.node, b), this.told, this.saving.node, this.crate.node);
     this.follow();
   }
 
@@ -616,9 +624,9 @@ class Face {
     for (const stop of this.stops) stop();
     const models = [this.desk.model, ...this.faces.flatMap((face) => (face ? [face.model] : []))];
     const show = () => {
-      for (const face of [...this.faces, this.mixer]) face?.show();
-      const [folder, songs, error] = ["folder", "songs", "error"].map((name) => this.desk.model.get(name));
-      this.crate?.show(folder, songs, error);
+      for (const face of [...this.faces, this.mixer, this.saving]) face?.show();
+      const [folder, songs, preparing, error] = ["folder", "songs", "preparing", "error"].map((name) => this.desk.model.get(name));
+      this.crate?.show(folder, songs, preparing, error);
     };
     this.stops = models.map((model) => {
       model.on(SHOWN_TRAITS, show);
@@ -658,18 +666,17 @@ class Face {
     })[code];
   }
 
-  /** Draws as often as is worth it. @returns {() => void} stops it */
+  /** Draws as often as is worth it: a frame that is asked for costs, even if nothing is drawn. @returns {() => void} stops it */
   start() {
     this.build();
     this.desk.onload = () => this.build();
     const loop = (/** @type {number} */ time) => {
-      this.frame = requestAnimationFrame(loop);
-      if (time - this.drawn < FRAME) return;
-      this.drawn = time;
-      this.draw();
+      this.draw(time);
+      this.waiting = setTimeout(() => (this.frame = requestAnimationFrame(loop)), FRAME);
     };
     this.frame = requestAnimationFrame(loop);
     return () => {
+      clearTimeout(this.waiting);
       cancelAnimationFrame(this.frame);
       this.resize.disconnect();
       for (const one of this.stops) one();
@@ -677,8 +684,9 @@ class Face {
     };
   }
 
-  draw() {
-    this.faces.forEach((face) => face?.draw());
+  /** @param {number} time ms */
+  draw(time) {
+    this.faces.forEach((face) => face?.draw(time));
     this.mixer?.draw();
     const complaint = [this.advice, ...this.faces.map((face) => face?.complaint())].filter(Boolean).join(" ");
     if (this.told && this.told.textContent !== complaint) this.told.textContent = complaint;
@@ -700,7 +708,7 @@ async function initialize({ model }) {
   await loadStretch(context, model.get("_stretch"));
   const desk = new Console(model, context);
   CONSOLES.set(model.get("_key"), desk);
-  page().players.set(model.get("_key"), { output: desk.master.output, context });
+  page().players.set(model.get("_key"), { output: desk.master.output, phones: desk.phones.input, context });
   await desk.start();
   return () => {
     desk.close();

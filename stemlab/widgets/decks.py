@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import time
 import uuid
 from dataclasses import asdict
-from threading import Thread
+from pathlib import Path
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -12,18 +16,25 @@ import ipywidgets
 import numpy as np
 import traitlets as t
 
-from stemlab.audio import Audio
-from stemlab.errors import StemlabError
-from stemlab.rhythm import Rhythm, analyse
+from stemlab.errors import AudioError, SettingError, StemlabError
+from stemlab.export import STEM_FILE, export_mix, export_stem_file, free_path
+from stemlab.rhythm import Rhythm, warm_up
 from stemlab.separator import Separator
-from stemlab.store import STEPS, Store
+from stemlab.store import FINAL, Store
 from stemlab.widgets import module, source
-from stemlab.widgets.crate import entries, keep_rhythm, kept_rhythm
+from stemlab.widgets.crate import (
+    Preparation,
+    entries,
+    entry,
+    find_rhythm,
+    keep_rhythm,
+    kept_rhythm,
+)
 from stemlab.widgets.player import StemPlayer
+from stemlab.widgets.recorder import Recording
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from stemlab.audio import Audio
     from stemlab.separator import Separation
     from stemlab.store import Track
 
@@ -33,6 +44,11 @@ CURVES = ("constant power", "linear", "cut")
 """How the two decks share the sound as the crossfader moves."""
 PRESETS = ("All", "Acapella", "Instrumental", "Vocals 50 %", "Drums only", "No drums")
 """What `Deck.blend` can go over to."""
+KINDS = ("wav", "flac")
+"""Formats of recordings and exports."""
+MIX = "mix"
+"""What `Decks.save` calls a deck's stems as the faders stand."""
+SHOWN = 0.3  # seconds between two songs of a crate that are shown
 
 # The library ends with a processor of its own, which mixes nothing; ours takes its place.
 _LIBRARY = source("vendor/signalsmith-stretch.mjs").partition("function registerWorkletProcessor(")
@@ -65,9 +81,12 @@ class Deck(StemPlayer):
         Decibels of low, middle and high, and which of them are silent.
     filter
         -1 to 0 takes the highs away, 0 to 1 the lows.
+    pfl
+        Whether the headphones hear the deck, ahead of the crossfader (pre-fader listen).
 
     Examples
     --------
+    >>> from stemlab.audio import Audio
     >>> tone = Audio(np.zeros((44_100, 2), np.float32))
     >>> deck = Deck({"vocals": tone, "drums": tone}, rhythm=Rhythm(120, 0.25, "A minor", 1))
     >>> deck.bpm, deck.rhythm.camelot
@@ -89,6 +108,7 @@ class Deck(StemPlayer):
     eq = t.List(t.Float(min=-26, max=6), [0.0] * 3, minlen=3, maxlen=3).tag(sync=True)
     kills = t.List(t.Bool(), [False] * 3, minlen=3, maxlen=3).tag(sync=True)
     filter = t.Float(0.0, min=-1, max=1).tag(sync=True)
+    pfl = t.Bool().tag(sync=True)
     listening = t.Bool().tag(sync=True)
 
     def __init__(
@@ -123,9 +143,25 @@ class Deck(StemPlayer):
         """Have the page go over to one of `PRESETS` in some beats."""
         self.send({"kind": "blend", "preset": preset, "beats": beats})
 
+    def whole(self) -> Track:
+        """Return the track when all of it is separated, waiting for that.
+
+        Raises
+        ------
+        AudioError
+            If there is none.
+        """
+        while not self.error and self.track and (self.track.states < FINAL).any():
+            if self.comm is None:
+                raise AudioError(f"{self.title}: taken off the deck before it was separated")
+            time.sleep(0.1)
+        if not self.track or self.error:
+            raise AudioError(self.error or "there is no song on this deck; load one")
+        return self.track
+
     def _listen(self, track: Track) -> None:
         self.listening = True
-        found = analyse(Audio(track.mix.astype(np.float32) / STEPS, track.rate))
+        found = find_rhythm(track)
         if not self.bpm:  # nobody was quicker
             self.rhythm = found
         self.listening = False
@@ -158,13 +194,24 @@ class Decks(anywidget.AnyWidget):
         Where the songs of the crate are; below the decks they can be loaded.
     songs
         What is in the crate, a dict for each `stemlab.widgets.crate.Entry`.
+    preparing
+        The share that is done, 0 to 1, of each song that is being separated or waits for it, by
+        path.
     error
-        What is wrong with the folder, in one sentence, or ``""``.
+        What is wrong with the folder or a song of it, in one sentence, or ``""``.
+    out
+        Where recordings and exports go; by default where the kernel works.
+    kind
+        Their format, one of `KINDS`.
+    recording
+        Whether what is heard is being recorded, on the page where that was asked for.
+    note
+        What became of the last recording or export, in one sentence.
     """
 
     _esm = module(
-        *("engine.js", "controls.js", "transport.js"),
-        *("turntable.js", "crate.js", "midi.js", "decks.js"),
+        *("engine.js", "controls.js", "transport.js", "turntable.js", "closeup.js"),
+        *("phones.js", "recorder.js", "crate.js", "midi.js", "decks.js"),
     )
     _css = source("player.css") + source("decks.css")
     _worklet = t.Unicode(module("tape.js", "worklet.js")).tag(sync=True)
@@ -179,14 +226,27 @@ class Decks(anywidget.AnyWidget):
     beats = t.Int(4, min=0, max=32).tag(sync=True)
     folder = t.Unicode().tag(sync=True)
     songs = t.List(t.Dict()).tag(sync=True)
+    preparing = t.Dict().tag(sync=True)
     error = t.Unicode().tag(sync=True)
+    out = t.Unicode().tag(sync=True)
+    kind = t.Enum(KINDS, KINDS[0]).tag(sync=True)
+    recording = t.Bool().tag(sync=True)
+    note = t.Unicode().tag(sync=True)
+    _recordist = t.Unicode().tag(sync=True)  # the page that records
+    _recorder = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
     _stream = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
 
     def __init__(self, a: Deck | None = None, b: Deck | None = None) -> None:
         # The page must know the name from the start.
         key = uuid.uuid4().hex
-        super().__init__(model_id=key, _key=key, a=a, b=b)
+        self._songs = Lock()
+        self._take: Recording | None = None
+        self._preparation = Preparation(self._prepared_to, self._look_again, self._complain)
+        super().__init__(model_id=key, _key=key, a=a, b=b, out=str(Path.cwd()))
         self.on_msg(self._receive)
+        atexit.register(self.close)
+        if not (a and a.listening) and not (b and b.listening):
+            _warm_up_once()
 
     @property
     def stream(self) -> Any:
@@ -200,9 +260,88 @@ class Decks(anywidget.AnyWidget):
     def load(self, side: str, song: str | Path) -> None:
         """Put a song on deck ``"a"`` or ``"b"`` in place of what is there."""
         before = getattr(self, side)
-        self.set_trait(side, Deck(song))
+        deck = Deck(song)
+
+        def learn(change: Any) -> None:
+            if change["name"] != "separated" or change["new"] == 1:
+                self._look_again(str(song))
+
+        deck.observe(learn, ["bpm", "key", "separated"])
+        self.set_trait(side, deck)
         if before:
             before.close()
+
+    def prepare(self, *songs: str | Path) -> None:
+        """Separate songs in the background, ahead of time; without names all of the crate."""
+        self._preparation.add(map(str, songs or [song["path"] for song in self.songs]))
+
+    def save(self, side: str, what: str) -> Path:
+        """Write what is on deck ``"a"`` or ``"b"``, when it is separated, to a new file in `out`.
+
+        Parameters
+        ----------
+        side
+            Which deck.
+        what
+            A stem, ``"mix"`` for all of them as the faders stand, or ``"stem.mp4"``.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        AudioError, SettingError
+            If there is no such deck or stem, or the file cannot be written.
+        """
+        deck: Deck | None = getattr(self, side)
+        if not deck:
+            raise AudioError(f"there is no song on deck {side.upper()}; load one")
+        track, folder = deck.whole(), Path(self.out).expanduser()
+        if what == STEM_FILE:
+            path = free_path(folder, track.title, STEM_FILE)
+            export_stem_file(track, path)
+            return path
+        if what not in (*track.names, MIX):
+            raise SettingError(f"no stem {what!r} here; there are {', '.join(track.names)}")
+        title = f"{track.title} ({what})" if track.title else what
+        only = np.repeat(np.array([[name == what] for name in track.names], np.float32), 2, axis=1)
+        path = free_path(folder, title, self.kind)
+        export_mix(track, path, deck.mix.gains() if what == MIX else only, title)
+        return path
+
+    @t.observe("recording")
+    def _record(self, change: Any) -> None:
+        if change["new"] and not self._take:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Open a file, and give the page the recorder that fills it."""
+        import ipywebrtc
+
+        name = time.strftime("stemlab %Y-%m-%d %H.%M.%S")
+        try:
+            path = free_path(Path(self.out).expanduser(), name, self.kind)
+        except StemlabError as error:
+            self.recording, self.note = False, str(error)
+            return
+        self._take = Recording(path, self._recorded)
+        self.note = f"Recording to {path}"
+        if self._recorder is None:
+            self._recorder = ipywebrtc.AudioRecorder(stream=self.stream)
+
+    def _recorded(self, sentence: str) -> None:
+        self._take = None
+        self.recording, self.note = False, sentence
+
+    def _save(self, side: str, what: str) -> None:
+        """Save as the page asked, and tell it where."""
+        self.note = f"Saving {what} of deck {side.upper()}…"
+        try:
+            self.note = f"Saved {self.save(side, what)}"
+        except StemlabError as error:
+            self.note = f"Not saved: {error}"
 
     @t.observe("folder")
     def _browse(self, _change: Any) -> None:
@@ -211,18 +350,49 @@ class Decks(anywidget.AnyWidget):
     def _look(self, folder: str) -> None:
         """Show the songs of a folder one by one, until another is chosen."""
         self.songs, self.error = [], ""
+        if not folder:
+            return
+        found: list[dict[str, Any]] = []
+        shown = time.monotonic()
         try:
             for song in entries(folder, Separator(), Store()):
                 if folder != self.folder:
                     return
-                self.songs = [*self.songs, asdict(song)]
+                found.append(asdict(song))
+                if time.monotonic() - shown > SHOWN:
+                    self.songs, shown = list(found), time.monotonic()
         except StemlabError as error:
-            self.error = str(error)
+            self._complain(str(error))
+        self.songs = found
 
-    def _receive(self, _widget: Any, message: dict[str, Any], _buffers: Any) -> None:
+    def _look_again(self, path: str) -> None:
+        """Bring what the crate says of a song up to date."""
+        with self._songs:
+            if any(song["path"] == path for song in self.songs):
+                known = asdict(entry(Path(path), Separator(), Store()))
+                self.songs = [known if song["path"] == path else song for song in self.songs]
+
+    def _prepared_to(self, shares: dict[str, float]) -> None:
+        self.preparing = shares
+
+    def _complain(self, sentence: str) -> None:
+        self.error = sentence
+
+    def _receive(self, _widget: Any, message: dict[str, Any], buffers: Any) -> None:
         match message:
             case {"kind": "load", "side": "a" | "b" as side, "path": str(path)}:
                 self.load(side, path)
+            case {"kind": "prepare", "paths": list(paths)}:
+                self.error = ""
+                self._preparation.add(paths)
+            case {"kind": "cancel", "paths": list(paths)}:
+                self._preparation.cancel(paths)
+            case {"kind": "save", "side": "a" | "b" as side, "what": str(what)}:
+                Thread(target=self._save, args=(side, what), daemon=True).start()
+            case {"kind": "recorded", "last": True} if self._take:
+                self._take.end()
+            case {"kind": "recorded"} if self._take:
+                self._take.add(bytes(buffers[0]))
 
     def play(self) -> None:
         """Start both decks at the same sample."""
@@ -236,8 +406,18 @@ class Decks(anywidget.AnyWidget):
                 deck.blend(preset, beats)
 
     def close(self) -> None:
-        """Stop both decks."""
+        """Stop both decks, and what is under way."""
+        atexit.unregister(self.close)
+        self._preparation.close()
+        if self._take:
+            self._take.close()
         for deck in (self.a, self.b):
             if deck:
                 deck.close()
         super().close()
+
+
+@functools.cache
+def _warm_up_once() -> None:
+    """Have librosa compile before the first song without beats is loaded."""
+    Thread(target=warm_up, name="stemlab warm-up", daemon=True).start()

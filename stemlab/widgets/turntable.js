@@ -12,6 +12,10 @@ const BANDS = [250, 2500]; // Hz between low, middle and high
 const BUTTERWORTH = 20 * Math.log10(Math.SQRT1_2); // Q of low- and high-passes is in dB
 const NYQUIST = 22050;
 const GLIDE = 0.02; // seconds
+const IN_STEP = 0.002; // seconds off the beat that are not worth a jump
+const LOST = 0.025; // seconds off the beat that one hears,
+const LOST_FOR = 500; // once they last as many ms
+const SETTLED = 300; // ms after a jump in which the reports of what was before have come
 
 /** What each preset makes of a stem's level. @type {Record<string, (stem: string) => number>} */
 export const PRESETS = {
@@ -110,6 +114,8 @@ export class Channel {
     this.level = context.createGain();
     for (const band of this.bands) band.connect(this.filters[0]);
     this.filters[0].connect(this.filters[1]).connect(this.level);
+    this.listen = new GainNode(context, { gain: 0 }); // to the headphones, before level and crossfader
+    this.filters[1].connect(this.listen);
     this.input = /** @type {AudioNode} */ (input);
     this.output = /** @type {AudioNode} */ (this.level);
   }
@@ -141,17 +147,27 @@ export class Channel {
     glide(this.level.gain, level, this.context);
   }
 
+  /** Lets the headphones hear it. @param {boolean} on */
+  setListen(on) {
+    glide(this.listen.gain, Number(on), this.context);
+  }
+
   close() {
     this.level.disconnect();
+    this.listen.disconnect();
     this.input.disconnect();
   }
 }
 
 /** A player with beats. */
 export class Turntable extends Player {
-  /** @param {import("./transport.js").Model} model @param {AudioContext} context @param {AudioNode} outlet */
-  constructor(model, context, outlet) {
+  /**
+   * @param {import("./transport.js").Model} model @param {AudioContext} context
+   * @param {AudioNode} outlet @param {AudioNode} phones
+   */
+  constructor(model, context, outlet, phones) {
     const channel = new Channel(context);
+    channel.listen.connect(phones);
     super(model, context, StretchDeck, /** @type {any} */ (channel), outlet);
     this.channel = channel;
     this.stretch = /** @type {StretchDeck} */ (this.deck);
@@ -159,6 +175,8 @@ export class Turntable extends Player {
     this.partner = null;
     this.bend = 1;
     this.blending = 0;
+    this.pulled = 0; // when to fall in with the partner, which went elsewhere; 0 is not at all
+    this.inStep = 0; // when it was last on the partner's beat
     /** @type {number[]} */
     this.taps = [];
   }
@@ -166,12 +184,14 @@ export class Turntable extends Player {
   start() {
     const { model } = this;
     model.on("change:tempo change:semitones change:synced", () => this.retune());
-    model.on("change:bpm change:first_beat", () => this.retune());
+    model.on("change:bpm change:first_beat", () => this.regrid());
     model.on("change:eq change:kills", () => this.equalise());
     model.on("change:filter", () => this.channel.sweep(model.get("filter")));
+    model.on("change:pfl", () => this.channel.setListen(model.get("pfl")));
     this.retune();
     this.equalise();
     this.channel.sweep(model.get("filter"));
+    this.channel.setListen(model.get("pfl"));
     super.start();
   }
 
@@ -184,10 +204,33 @@ export class Turntable extends Player {
     if (this.partner?.model.get("synced")) this.partner.match();
   }
 
+  regrid() {
+    this.retune();
+    this.pull();
+    this.partner?.pull();
+  }
+
   /** @param {any} message @param {DataView[]} buffers */
   hear(message, buffers) {
     super.hear(message, buffers);
     if (message.kind === "blend") this.blend(message.preset, message.beats);
+    if (message.kind === "seek") this.moved();
+  }
+
+  obey() {
+    const before = this.deck.playing;
+    super.obey();
+    if (this.deck.playing && !before) this.partner?.pull();
+  }
+
+  tick() {
+    super.tick();
+    const time = performance.now();
+    const { lead, deck } = this;
+    if (!lead || !deck.playing || Math.abs(this.drift) < LOST) this.inStep = time;
+    if (!this.pulled || time < this.pulled || !lead?.deck.report.moving || !deck.report.moving) return;
+    this.pulled = 0;
+    this.fallIn();
   }
 
   /** Seconds of a beat of the song as it was recorded, 0 if there is none. */
@@ -201,9 +244,9 @@ export class Turntable extends Player {
     return this.model.get("bpm") * this.model.get("tempo");
   }
 
-  /** Where in a beat a second of the song lies, 0 to 1. @param {number} seconds */
-  phase(seconds) {
-    return modulo((seconds - this.model.get("first_beat")) / this.beat, 1);
+  /** Beats, with their fraction, from the first to a second of the song. @param {number} seconds */
+  beats(seconds) {
+    return (seconds - this.model.get("first_beat")) / this.beat;
   }
 
   /** The beat nearest to a second of the song. @param {number} seconds */
@@ -214,10 +257,29 @@ export class Turntable extends Player {
     return Math.min(first + beat * this.beat, this.model.get("duration"));
   }
 
+  /** @param {number} seconds */
+  seek(seconds) {
+    if (this.lead && this.deck.playing) return this.jump(seconds, this.meeting(seconds));
+    super.seek(seconds);
+    this.moved();
+  }
+
   /** @param {number} seconds @param {number} at frame */
   jump(seconds, at) {
     this.deck.seek(seconds, at);
     this.set({ position: Math.max(0, seconds) });
+    this.partner?.pull();
+  }
+
+  /** It plays from elsewhere: who follows falls in again. */
+  moved() {
+    this.pull();
+    this.partner?.pull();
+  }
+
+  /** Falls in with the partner, if it is synced, when both sound again. */
+  pull() {
+    if (this.model.get("synced")) this.pulled = performance.now() + SETTLED;
   }
 
   /** The partner, if this deck keeps to its beat now. @returns {Turntable | null} */
@@ -226,13 +288,42 @@ export class Turntable extends Player {
     return this.model.get("synced") && this.beat && partner?.beat && partner.deck.playing ? partner : null;
   }
 
+  /**
+   * Beats of the faster of two decks, by which a second of this song is behind the lead at a frame. One may count
+   * half as many beats as the other.
+   * @param {Turntable} lead @param {number} seconds @param {number} frame
+   */
+  behind(lead, seconds, frame) {
+    const ratio = 2 ** Math.round(Math.log2(this.bpm / lead.bpm));
+    const pace = Math.max(1, 1 / ratio); // beats of the faster for one of this deck
+    return { beats: lead.beats(lead.stretch.at(frame)) * ratio * pace - this.beats(seconds) * pace, pace };
+  }
+
   /** The frame, soon, at which the lead's beat stands as a second of this song does. @param {number} seconds */
   meeting(seconds) {
     const soon = this.stretch.soon();
     const { lead } = this;
     if (!lead) return soon;
-    const wait = modulo(this.phase(seconds) - lead.phase(lead.stretch.at(soon)), 1);
-    return Math.round(soon + ((wait * 60) / lead.bpm) * this.deck.song.rate);
+    const { beats, pace } = this.behind(lead, seconds, soon);
+    return Math.round(soon + (modulo(-beats, 1) / pace) * (60 / this.bpm) * this.deck.song.rate);
+  }
+
+  /** Seconds of this song that bring it, where it is at a frame, onto the beat. @param {Turntable} lead @param {number} frame */
+  gap(lead, frame) {
+    const { beats, pace } = this.behind(lead, this.stretch.at(frame), frame);
+    return ((modulo(beats + 0.5, 1) - 0.5) / pace) * this.beat;
+  }
+
+  /** Seconds of this song by which it is off the lead's beat; 0 without a lead, and while one of them jumps. */
+  get drift() {
+    const { lead } = this;
+    if (!lead || !this.deck.report.moving || !lead.deck.report.moving) return 0;
+    return this.gap(lead, this.context.currentTime * this.deck.song.rate);
+  }
+
+  /** Whether it should be on the lead's beat and is not. */
+  get lost() {
+    return Boolean(this.lead && this.deck.playing) && performance.now() - this.inStep > LOST_FOR;
   }
 
   entry() {
@@ -240,19 +331,24 @@ export class Turntable extends Player {
     return this.lead ? this.meeting(position / this.deck.song.rate) / this.deck.song.rate : 0;
   }
 
-  /** Follows the partner's tempo from now on and falls in on its beat; or no longer. */
+  /** Follows the partner's tempo from now on and falls in on its beat, again where it was lost; or no longer. */
   sync() {
+    if (this.lost) return this.fallIn();
     const synced = !this.model.get("synced");
     this.set({ synced });
     if (!synced || !this.partner) return;
     this.partner.set({ synced: false });
     this.match();
+    this.fallIn();
+  }
+
+  fallIn() {
     const { lead } = this;
     if (!lead || !this.deck.playing) return;
     const soon = this.stretch.soon();
     const here = this.stretch.at(soon);
-    const away = modulo(lead.phase(lead.stretch.at(soon)) - this.phase(here) + 0.5, 1) - 0.5;
-    this.jump(here + (away + Number(here + away * this.beat < 0)) * this.beat, soon);
+    const gap = this.gap(lead, soon);
+    if (Math.abs(gap) > IN_STEP) this.jump(here + gap + (here + gap < 0 ? this.beat : 0), soon);
   }
 
   /** Takes the partner's tempo, or half or twice that where it is nearer. */
