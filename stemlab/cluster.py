@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 # address such as "tcp://10.0.0.1:8786", or by a `distributed.Client`.
 Where: TypeAlias = "Client | str | int | None"
 
-# Seconds to wait for a scheduler, and for its first worker.
-KNOCK, PATIENCE = 10, 30
+# Seconds to wait for a scheduler, for its first worker, and for others when all are gone.
+KNOCK, PATIENCE, HOPE = 10, 60, 300
+# Seconds between looks at what is done, and at who is there.
+GLANCE, LOOK = 0.05, 5
 
 
 @dataclass(frozen=True)
@@ -77,18 +80,46 @@ def run(
 
     A task whose worker dies is given to another. One that raises, or that ends four workers, gives
     a `Failure`. What has not begun is called off when the generator is closed.
-    """
-    from distributed import as_completed
 
+    Raises
+    ------
+    SettingError
+        If all workers are gone and none comes for `HOPE` seconds.
+    """
     futures = [client.submit(work, *task, pure=False) for task in tasks]
     indices = {future.key: index for index, future in enumerate(futures)}
     try:
-        for future in as_completed(futures):
+        for future in _finished(client, futures):
             yield indices[future.key], _result(future)
             future.release()
     finally:
         with contextlib.suppress(Exception):  # the scheduler may be gone
             client.cancel(futures)
+
+
+def _finished(client: Client, futures: Sequence[Future[Any]]) -> Iterator[Future[Any]]:
+    """Yield futures as they are done; give up when there is nobody left to do them."""
+    from distributed import as_completed
+
+    waiting = as_completed(futures)
+    seen = looked = time.monotonic()
+    while not waiting.is_empty():
+        if waiting.has_ready():
+            yield next(waiting)
+            continue
+        time.sleep(GLANCE)
+        now = time.monotonic()
+        if now - looked > LOOK:
+            looked, seen = now, now if _has_workers(client) else seen
+        if now - seen > HOPE:
+            raise SettingError("no workers are left; start again, what is done is kept")
+
+
+def _has_workers(client: Client) -> bool:
+    try:
+        return bool(client.nthreads())
+    except OSError:  # nor a scheduler
+        return False
 
 
 def _result(future: Future[Any]) -> Any:

@@ -186,6 +186,41 @@ def test_sharper_masks_move_stems_apart(separator: Separator, music: Samples) ->
     assert energies == sorted(energies)
 
 
+WINDOWS = [(448, 32, 16), (256, 64, 0), (128, 256, 256), (0, 0, 0)]
+
+
+@pytest.mark.parametrize(("past", "lookahead", "overlap"), WINDOWS)
+def test_stems_sum_to_the_mix_with_any_windows(
+    separator: Separator, music: Samples, past: int, lookahead: int, overlap: int
+) -> None:
+    windows = {"past": past, "lookahead": lookahead, "overlap": overlap}
+    other = Separator(separator.model, **windows)  # type: ignore[arg-type]
+    excerpt = music[: 6 * 44_100]
+    stems = stems_of(other, np.split(excerpt, 7))
+    assert stems.shape == (len(other.stems), *excerpt.shape)
+    assert conservation(excerpt, stems) < -120
+    usual = stems_of(separator, [excerpt])
+    assert 3 < sdr(usual, stems) < 80
+
+
+def test_a_mask_sees_no_further_than_the_lookahead(separator: Separator, music: Samples) -> None:
+    """What comes after window and look-ahead does not change what was before."""
+    near = Separator(separator.model, past=256, lookahead=32, overlap=32)
+    cut = near.step
+    heard = cut + 32 * near.model.card.hop + near.model.card.n_fft
+    excerpt, other = music[: heard + 50_000], music[: heard + 50_000].copy()
+    other[heard:] = 0
+    first, second = (stems_of(near, [sound])[:, :cut] for sound in (excerpt, other))
+    assert alike(first, second)
+
+
+def test_stream_with_a_past_may_start_inside_a_song(separator: Separator, music: Samples) -> None:
+    near = Separator(separator.model, past=64, lookahead=128, overlap=64)
+    start, settled = near.step, near.step + near.context
+    later = stems_of(near, [music[start:]], before=music[:start])
+    assert alike(later[:, near.context :], stems_of(near, [music])[:, settled:])
+
+
 def test_separate_gives_stems_by_name_and_reports_progress(separator: Separator) -> None:
     seconds: list[float] = []
     song = separator.separate(demo.path(), seconds.append)
@@ -221,6 +256,12 @@ def test_two_streams_share_a_model(separator: Separator, music: Samples) -> None
 def test_what_makes_no_sense_is_refused(separator: Separator) -> None:
     with pytest.raises(SettingError, match="above 0"):
         Separator(separator.model, exponent=0)
+    with pytest.raises(SettingError, match="leave a frame of the"):
+        Separator(separator.model, past=separator.model.card.frames)
+    with pytest.raises(SettingError, match="within the look-ahead"):
+        Separator(separator.model, lookahead=8, overlap=9)
+    with pytest.raises(SettingError, match="no such band extension"):
+        Separator(separator.model, extension="zeros")
     with pytest.raises(SettingError, match="48000 Hz"):
         separator.separate(Audio(np.zeros((10, 2), np.float32), 48_000))
     with pytest.raises(AudioError, match="no samples"):
