@@ -132,11 +132,12 @@ class Producer:
                 run = None if self._closed else self._choose()
             if run is None:
                 return self._end()
+            self._reach(run.start, run.target)
             with closing(self._blocks(run, self._separator)) as stops:
                 for stop in stops:
                     if self._leave(stop, run.target):
                         break
-            self._reach(range(0))
+            self._coming = range(0)
 
     def _held_up(self) -> bool:
         return self._leaping or (self._ready and self._urgent() is not None)
@@ -155,22 +156,24 @@ class Producer:
     def _leave(self, stop: int, target: int) -> bool:
         """Whether the stream, having come to sample `stop`, should end here."""
         states, here, wanted = self._track.states, stop // BLOCK, self._wanted
-        if here >= len(states):
-            return True
-        self._reach(range(here, max(here, target) + self._separator.step // BLOCK + 2))
+        if stop >= self._track.length:
+            return False
+        self._reach(stop, target)
         missing = np.flatnonzero(states[wanted:] == MISSING) + wanted
         elsewhere = bool(len(missing)) and int(missing[0]) not in self._coming
         return elsewhere or (here >= target and bool(states[here] == FINAL))
 
-    def _reach(self, blocks: range) -> None:
+    def _reach(self, stop: int, target: int) -> None:
+        """Say that the stream has come to sample `stop` and will soon be past `target`."""
+        here, ahead = stop // BLOCK, self._separator.step // BLOCK + 2
         with self._changed:
-            self._coming = blocks
+            self._coming = range(here, max(here, target) + ahead)
             self._changed.notify_all()
 
     def _leap(self) -> None:
         """Give the listener something to hear wherever it is missing."""
         with self._changed:  # the first sound of all comes sooner without a second model to load
-            self._changed.wait_for(lambda: self._closed or self._coming)
+            self._changed.wait_for(lambda: self._closed or self._made)
         nimble = self._separator if self._closed else self._nimble()
         while (run := self._next_leap()) is not None:
             with closing(self._blocks(run, nimble)) as stops:
@@ -221,6 +224,8 @@ class Producer:
         stft = self._separator.stft
         start = max(0, target * BLOCK - stft.n_fft) // stft.hop * stft.hop
         stop = min(target * BLOCK + SOON * self._track.rate, self._track.length)
+        if target < self._coming.start:  # no leap writes into the block that the stream is writing
+            stop = min(stop, self._coming.start * BLOCK)
         return Run(start, stop, target, self._track.length)
 
     def _blocks(self, run: Run, separator: Separator) -> Generator[int, None, None]:

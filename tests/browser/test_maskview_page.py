@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -64,23 +64,42 @@ globalThis.painted = async () => {
 null
 """
 MIXTURE, HEARD, VOCALS, DRUMS = 0, 1, 2, 3
-# Compares the play-head on the canvas, as soon as it is painted, with what is heard.
-PLAYHEAD = """async ([id, seconds]) => {
+# Compares the play-head on the canvas with what is heard, in the very task that painted it: what
+# else keeps the browser busy comes before or after.
+PLAYHEAD = """async ([id, count]) => {
   const live = stemlab.players.get(id);
-  const { canvas, painter, port } = shown();
+  const view = shown();
+  const { canvas, painter, port } = view;
   const panel = painter.panels[0];
   const row = Math.round(port.y(panel, 15000));
   const away = [];
-  const stop = performance.now() + 1000 * seconds;
-  while (performance.now() < stop) {
-    const { frames } = shown();
-    while (shown().frames === frames) await new Promise((done) => setTimeout(done));
+  const measure = () => {
     const { data } = canvas.getContext("2d").getImageData(panel.x, row, panel.w, 1);
     const white = Array.from({ length: panel.w }, (_, x) => x).filter((x) => data[4 * x] > 250);
     const head = white.reduce((sum, x) => sum + x + 0.5, 0) / white.length;
     away.push(port.pointAt(panel, panel.x + head, row).time - live.now());
-  }
+  };
+  await new Promise((done) => {
+    view.update = (at) => {
+      const { frames } = view;
+      Object.getPrototypeOf(view).update.call(view, at);
+      if (view.frames > frames) measure();
+      if (away.length === count) done();
+    };
+  });
+  delete view.update;
   return away;
+}"""
+# Counts paintings and the browser's own frames while the song moves on by some seconds.
+PACE = """async ([id, seconds]) => {
+  const live = stemlab.players.get(id);
+  const [since, first] = [live.now(), shown().frames];
+  let ticks = 0;
+  while (live.now() < since + seconds) {
+    await new Promise(requestAnimationFrame);
+    ticks++;
+  }
+  return [shown().frames - first, ticks];
 }"""
 
 
@@ -153,25 +172,21 @@ def test_playhead_keeps_step_with_the_sound(notebook: Notebook, player: str) -> 
     notebook.run("player.play()")
     notebook.wait(f"stemlab.players.get('{player}').now() > 1")
     notebook.page.evaluate("painted()")
-    away = sorted(abs(a) for a in notebook.page.evaluate(PLAYHEAD, [player, 4]))
-    # A busy machine may take the browser's time between the painting and the measuring.
-    assert len(away) > 20
-    assert away[len(away) // 2] < 0.05
+    away = [abs(a) for a in notebook.page.evaluate(PLAYHEAD, [player, 30])]
+    assert sorted(away)[len(away) // 2] < 0.05
 
 
-@pytest.mark.usefixtures("player")
-def test_frames_come_often_and_cost_the_kernel_little(notebook: Notebook) -> None:
+def test_frames_come_often_and_cost_the_kernel_little(notebook: Notebook, player: str) -> None:
+    notebook.run("player.play()")
+    notebook.wait(f"stemlab.players.get('{player}').playing")
     notebook.run("busy = sum(psutil.Process().cpu_times()[:2])")
     notebook.page.evaluate("painted()")
-    frames: float = notebook.page.evaluate("""async () => {
-      const [first, since] = [shown().frames, performance.now()];
-      await new Promise((done) => setTimeout(done, 4000));
-      return (1000 * (shown().frames - first)) / (performance.now() - since);
-    }""")
+    frames, ticks = notebook.page.evaluate(PACE, [player, 8])
     busy = float(notebook.run("print(sum(psutil.Process().cpu_times()[:2]) - busy)"))
-    assert frames >= 10
+    # Every second one of the browser's sixty a second, or all of them where it has fewer.
+    assert frames >= 0.4 * ticks
     # The player, which the view looks at, included.
-    assert busy / 4 <= 0.05
+    assert busy / 8 <= 0.05
 
 
 def test_a_click_seeks_and_a_drag_scrolls(notebook: Notebook, player: str) -> None:
@@ -272,13 +287,11 @@ display(alone)""")
     button.click()
     notebook.wait("shown().moment.gains[1] === 0")
     assert bright(notebook, HEARD, 5, 1000) < 0.1 * full
-    assert notebook.run("print(alone.levels)").strip() == "[1.0, 0.0, 1.0, 1.0]"
+    notebook.eventually("alone.levels", "[1.0, 0.0, 1.0, 1.0]")
     point(notebook, MIXTURE, 7, 1000)
     notebook.page.mouse.down()
     notebook.page.mouse.up()
-    notebook.page.evaluate("painted()")
-    position: Any = float(notebook.run("print(alone.position)"))
-    assert position == pytest.approx(7, abs=0.1)
+    notebook.eventually("abs(alone.position - 7) < 0.1", "True")
 
 
 def test_screenshot(notebook: Notebook) -> None:
@@ -286,7 +299,7 @@ def test_screenshot(notebook: Notebook) -> None:
 from stemlab import demo
 song = StemPlayer(demo.path())
 display(song, MaskView(song))""")
-    notebook.wait("shown()?.model.get('player') && known() > 30", 60)
+    notebook.wait("shown()?.model.get('player') && known() > 30", 120)
     notebook.run("song.seek(20)")
     notebook.run("song.levels = [0.0] + [1.0] * (len(song.stems) - 1)")
     notebook.wait("shown().moment.time > 19.9 && shown().moment.gains[0] === 0")
@@ -297,8 +310,8 @@ display(song, MaskView(song))""")
 
 def test_a_page_loaded_anew_gets_the_cells_again(notebook: Notebook) -> None:
     page = notebook.page
-    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    notebook.save()
     page.reload()
-    page.wait_for_selector(".stemlab-maskview canvas", timeout=60_000)
+    page.wait_for_selector(".stemlab-maskview canvas")
     page.evaluate(VIEW)
     notebook.wait("known() > 30")

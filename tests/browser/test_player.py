@@ -322,18 +322,20 @@ def test_linked_sliders_move_while_the_kernel_works(
     (lab.root / "enough").touch()
 
 
+JUMPS = """async (id) => {
+  for (let i = 0; i < 200; i++) {
+    stemlab.players.get(id).seek((i * 7.3) % 38);
+    await new Promise((done) => setTimeout(done, 15));
+  }
+  stemlab.players.get(id).seek(10);
+}"""
+
+
 def test_two_hundred_seeks(notebook: Notebook, player: str) -> None:
     memory = "import psutil; print(psutil.Process().memory_info().rss)"
-    jumps = """async (id) => {
-      for (let i = 0; i < 200; i++) {
-        stemlab.players.get(id).seek((i * 7.3) % 38);
-        await new Promise((done) => setTimeout(done, 15));
-      }
-      stemlab.players.get(id).seek(10);
-    }"""
-    notebook.page.evaluate(jumps, player)
+    notebook.page.evaluate(JUMPS, player)
     before = int(notebook.run(memory))
-    notebook.page.evaluate(jumps, player)
+    notebook.page.evaluate(JUMPS, player)
     sounds_from(notebook, player, 10)
     hears(notebook, player, FLAT)
     assert int(notebook.run(memory)) - before < 30e6
@@ -539,4 +541,28 @@ def test_ten_minutes_beside_a_busy_core(lab: Lab) -> None:
     notebook.page.wait_for_timeout(600_000)
     hears(notebook, name, FLAT)
     assert "· 0 underruns ·" in notebook.page.locator(".stemlab-player .health").inner_text()
+    notebook.page.context.close()
+
+
+def heap(notebook: Notebook) -> int:
+    """Return the bytes that the page's JavaScript holds, buffers of sound included."""
+    devtools = notebook.page.context.new_cdp_session(notebook.page)
+    devtools.send("HeapProfiler.enable")
+    devtools.send("HeapProfiler.collectGarbage")
+    usage = devtools.send("Runtime.getHeapUsage")
+    devtools.detach()
+    return int(usage["usedSize"] + usage.get("backingStorageSize", 0))
+
+
+@pytest.mark.soak
+def test_a_page_does_not_grow_with_seeks(lab: Lab) -> None:
+    notebook = lab.open()
+    name = open_player(notebook)
+    sizes = []
+    for _ in range(6):
+        notebook.page.evaluate(JUMPS, name)
+        sounds_from(notebook, name, 10)
+        sizes.append(heap(notebook))
+    print("page's heap after each 200 seeks, MB:", *(round(size / 1e6, 1) for size in sizes))
+    assert sizes[-1] - sizes[0] < 5e6
     notebook.page.context.close()
