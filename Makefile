@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NODE := node_modules/.installed
 
-.PHONY: lab test check soak bench clean
+.PHONY: lab test check soak bench forge forge-smoke clean
 
 lab: .venv/lab
 	$(BIN)/stemlab lab notebooks
@@ -29,6 +29,19 @@ bench: .venv/dev
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python tests/benchmarks/player.py
 	$(BIN)/python tests/benchmarks/stretch.py
+
+# Music, training and export of the four-stem models: hours, and tens of gigabytes.
+# DATA is the folder of recordings that models/README.md tells of.
+forge: .venv/dev
+	@test -d "$(DATA)" || { echo 'make forge DATA=FOLDER; models/README.md tells what is in it'; false; }
+	$(BIN)/python models/forge/music/gather.py --data "$(DATA)" .cache/pool .cache/validation
+	$(BIN)/python models/forge/four_stems/spleeter_encoders.py .cache/encoders.npz
+	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/encoders.npz .cache/run
+	$(BIN)/python models/forge/stemlab_4.py "$$(ls .cache/run/weights-*.npz | tail -1)" .cache/validation
+
+# A minute of training on the demo song, and the export.
+forge-smoke: .venv/dev
+	$(BIN)/python -m pytest tests/test_four_stems.py
 
 .venv/lab: pyproject.toml
 	$(call install,lab)

@@ -13,7 +13,6 @@ import pytest
 from four_stems.mixtures import FRAMES, Mixtures, sides_swapped
 from four_stems.network import BINS, CELLS, STEMS, to_blocks
 from music.pool import write_song
-from spleeter_2stems import checkpoint
 
 from stemlab import demo, spleeter
 from stemlab.audio import load
@@ -125,7 +124,7 @@ def test_loss_adds_what_the_song_cannot_tell_apart(tmp_path: Path) -> None:
 
 def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None:
     encoders, learnt = tmp_path / "encoders.npz", tmp_path / "run"
-    run("spleeter_encoders.py", checkpoint(), encoders)
+    run("spleeter_encoders.py", encoders)
     settings = ("--batch", 4, "--rate", 0.004)
     run("train.py", pool, encoders, learnt, "--steps", STEPS, *settings)
     run("train.py", pool, encoders, learnt, "--steps", 2 * STEPS, *settings)
@@ -133,7 +132,7 @@ def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None
     assert [line["step"] for line in lines] == [STEPS, 2 * STEPS]
     assert lines[1]["loss"] < lines[0]["loss"]
 
-    run("graphs.py", checkpoint(), learnt / f"weights-{2 * STEPS:06}.npz", tmp_path)
+    run("graphs.py", learnt / f"weights-{2 * STEPS:06}.npz", tmp_path)
     for name in ("stemlab-4", "stemlab-4-fast"):
         check_network(tmp_path / "int8 weights" / f"{name}.tflite", name)
 

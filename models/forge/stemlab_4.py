@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from four_stems import measure
 from music.pool import list_songs
-from spleeter_2stems import MODELS, checkpoint, speed
+from spleeter_2stems import MODELS, speed
 
 from stemlab import spleeter
 from stemlab.model import installed_runtimes
@@ -59,11 +59,9 @@ def main(weights: Path, validation: Path) -> None:
 
 def convert(weights: Path) -> None:
     """Write both networks in both precisions, apart: tflite-runtime cannot live with TensorFlow."""
-    for precision in ("float32", "int8 weights"):
-        (WORK / precision).mkdir(parents=True, exist_ok=True)
     script = FORGE / "four_stems" / "graphs.py"
     subprocess.run(  # noqa: S603
-        [sys.executable, str(script), str(checkpoint()), str(weights), str(WORK)], check=True
+        [sys.executable, str(script), str(weights), str(WORK)], check=True
     )
 
 

@@ -1,10 +1,9 @@
 """The inference graphs of the four-stem models, from trained weights to `.tflite`.
 
-python graphs.py CHECKPOINT WEIGHTS.npz FOLDER
+    python models/forge/four_stems/graphs.py WEIGHTS.npz FOLDER
 
-writes stemlab-4.tflite and stemlab-4-fast.tflite to FOLDER/float32 and, large kernels as int8,
-to "FOLDER/int8 weights". CHECKPOINT is the prefix of Spleeter's checkpoint, WEIGHTS what
-`train.py` kept.
+writes stemlab-4.tflite and stemlab-4-fast.tflite to FOLDER/float32 and, large kernels as int8, to
+"FOLDER/int8 weights". WEIGHTS is what `train.py` kept.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from spleeter_2stems import checkpoint
 
 from four_stems import network
 from four_stems.spleeter_encoders import read_encoders
@@ -32,9 +32,9 @@ SMALLEST_KERNEL = 30_000  # weights; of the fast network, whose size counts
 SIZE = network.CELLS * len(network.STEMS)
 
 
-def main(checkpoint: str, weights: str, folder: str) -> None:
+def main(weights: str, folder: str) -> None:
     """Write both networks."""
-    reader = tf.train.load_checkpoint(checkpoint)
+    reader = tf.train.load_checkpoint(str(checkpoint()))
     trained = network.build(read_encoders(reader), FRAMES)
     load_weights(trained, Path(weights))
     for name, graph, smallest in (
@@ -55,14 +55,15 @@ def write(file: Path, made: bytes) -> None:
 def fast(reader: Any, trained: Any) -> Any:
     """Return the trained network: Spleeter's encoders, on blocks, and our decoder."""
     magnitude, _, logits = _heard(reader, trained)
-    return keras.Model(magnitude, {"masks": _cells(network.ratio(logits))})
+    powers = _softened(logits)
+    return keras.Model(magnitude, {"masks": _cells(powers / network.total(powers, range(4)))})
 
 
 def best(reader: Any, trained: Any) -> Any:
     """Return the vocals of Spleeter's whole U-Nets, and our split of what they leave."""
     magnitude, outputs, logits = _heard(reader, trained)
     vocals = _vocals(magnitude, outputs)
-    powers = ops.square(ops.sigmoid(logits)) + network.EPSILON
+    powers = _softened(logits)
     shares = powers / network.total(powers, (1, 2, 3))
     masks = _spread(vocals, (0,)) + _spread(1 - vocals, (1, 2, 3)) * shares
     return keras.Model(magnitude, {"masks": _cells(masks)})
@@ -75,6 +76,12 @@ def _heard(reader: Any, trained: Any) -> tuple[Any, Any, Any]:
     outputs = [output for output, _ in nets]
     activations = [level for _, levels in nets for level in levels]
     return magnitude, outputs, _decoder(trained)([magnitude, *activations])
+
+
+def _softened(logits: Any) -> Any:
+    """Return u^1.5 of the sigmoids u, trained as u²: on other music masks are over-confident."""
+    share = ops.sigmoid(logits)
+    return share * ops.sqrt(share) + network.EPSILON
 
 
 def _vocals(magnitude: Any, outputs: Any) -> Any:

@@ -1,14 +1,18 @@
 """The encoders of Spleeter's two-stem checkpoint, in a file that any backend can read.
 
-python spleeter_encoders.py CHECKPOINT FILE.npz
+python models/forge/four_stems/spleeter_encoders.py FILE.npz
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
+from spleeter_2stems import checkpoint
 
 if TYPE_CHECKING:
     from four_stems.network import Encoder
@@ -35,11 +39,11 @@ def _level(reader: Any, stem: int, level: int) -> tuple[Any, ...]:
     return tuple(arrays)
 
 
-def main(checkpoint: str, file: str) -> None:
+def main(file: str) -> None:
     """Copy kernels, biases and norms."""
     import tensorflow as tf
 
-    encoders = read_encoders(tf.train.load_checkpoint(checkpoint))
+    encoders = read_encoders(tf.train.load_checkpoint(str(checkpoint())))
     arrays = {
         f"{stem}.{level}.{part}": array
         for stem, encoder in enumerate(encoders)
