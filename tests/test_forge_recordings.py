@@ -75,8 +75,8 @@ def test_everything_is_free_is_shared_out(tmp_path: Path) -> None:
     }
     assert written == {pool: {"hydrogen", "potassium"}, validation: {"caesium", "rubidium"}}
 
-    song = validation / "everything-is-free" / "caesium"
-    stems = {file.stem: load(file).samples for file in song.glob("*.wav")}
+    caesium = validation / "everything-is-free" / "caesium"
+    stems = {file.stem: load(file).samples for file in caesium.glob("*.wav")}
     assert set(stems) == {"vocals", "drums", "bass+other"}
     assert np.abs(sum(stems.values())).max() == pytest.approx(PEAK, abs=2e-4)
 

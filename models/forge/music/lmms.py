@@ -4,8 +4,8 @@
 are held back for validation. Decided by name, preset and measurement (pitch of the lowest strong
 partial, share of energy below 80, 150 and 300 Hz, harmonic against percussive energy); a track
 that belongs to no stem for certain has none and is left out. Where one synthesiser plays bass and
-chords at once, it is ``bass+other``. The stems sum to LMMS's own render of the whole project (−68 dB
-beside it), but for synthesised drum noise, which differs from one render to the next.
+chords at once, it is ``bass+other``. The stems sum to LMMS's own render of the whole project
+(−68 dB beside it), but for synthesised drum noise, which differs from one render to the next.
 """
 
 from __future__ import annotations
