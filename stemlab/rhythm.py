@@ -45,8 +45,9 @@ NAMES = ("C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "
 """Names of the twelve tonics."""
 
 # How often each tone is played in a key, from the tonic up: Albrecht & Shanahan, "The use of large
-# corpora to train a new type of key-finding algorithm", 2013. On the demo song and on cadences they
-# tell relative and parallel keys apart where Krumhansl's and Temperley's do not.
+# corpora to train a new type of key-finding algorithm", 2013, with the numbers that collections of
+# key profiles give. On the demo song and on cadences they tell relative and parallel keys apart
+# where Krumhansl's and Temperley's do not.
 _PROFILES = {
     "major": (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
     "minor": (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),

@@ -414,11 +414,11 @@ class MixerFace {
     return both;
   }
 
-  /** One line for both decks: what `make` makes for each, the name between. @param {string} name @param {(table: Turntable, letter: string) => Node[]} make */
+  /** One line for both decks: what `make` makes for each, the name or a control between. @param {string | Node} name @param {(table: Turntable, letter: string) => Node[]} make */
   pair(name, make) {
     const [a, b] = this.desk.tables.map((table, i) =>
       element("div", { class: "half" }, ...(table ? make(table, SIDES[i].toUpperCase()) : [])));
-    return element("div", { class: "pair" }, a, element("span", { class: "label" }, name), b);
+    return element("div", { class: "pair" }, a, name instanceof Node ? name : element("span", { class: "label" }, name), b);
   }
 
   /** @param {string} name @param {number} i band */
@@ -452,19 +452,19 @@ class MixerFace {
   /** What the headphones hear, ahead of crossfader and master, and where they are. */
   phones() {
     const { desk } = this;
-    const pair = this.pair("PHONES", (table, letter) => {
+    const option = (/** @type {string} */ value, /** @type {string} */ name) => element("option", { value }, name);
+    const output = element("select", { class: "output", "aria-label": "Output of the headphones", title: "Output of the headphones",
+      onchange: () => choose(output.value) });
+    const pair = this.pair(output, (table, letter) => {
       const listen = button(`Headphones ${letter}`, "PFL", () => {
         const on = !table.model.get("pfl");
         table.set({ pfl: on });
-        this.tell(on && !desk.phones.chosen ? "Choose the output of your headphones below PHONES." : "");
+        this.tell(on && !desk.phones.chosen ? "Choose the output of your headphones, beside PFL." : "");
       });
       listen.className = "pfl";
       this.shows.push(() => press(listen, table.model.get("pfl")));
       return [listen];
     });
-    const option = (/** @type {string} */ value, /** @type {string} */ name) => element("option", { value }, name);
-    const output = element("select", { class: "output", "aria-label": "Output of the headphones", title: "Output of the headphones",
-      onchange: () => choose(output.value) });
     const list = () => {
       const { outputs, chosen } = desk.phones;
       output.replaceChildren(option("", "no headphones"), ...outputs.map(({ id, name }) => option(id, name)), option("?", "find outputs…"));
@@ -475,7 +475,8 @@ class MixerFace {
       list();
     };
     list();
-    return element("div", { class: "phones" }, pair, output);
+    pair.classList.add("phones");
+    return pair;
   }
 
   mashups() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -37,6 +38,7 @@ class Recording:
         self._told = told
         self._pieces: SimpleQueue[bytes] = SimpleQueue()
         self._rest = b""
+        self._ended = False
         self._thread = Thread(target=self._work, name="stemlab recording", daemon=True)
         self._thread.start()
 
@@ -56,11 +58,10 @@ class Recording:
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes of the stream, waiting for them, and none at its end."""
-        if not self._rest:
-            try:
+        if not self._rest and not self._ended:
+            with contextlib.suppress(Empty):
                 self._rest = self._pieces.get(timeout=PATIENCE)
-            except Empty:
-                return b""
+            self._ended = not self._rest
         piece, self._rest = self._rest[:size], self._rest[size:]
         return piece
 

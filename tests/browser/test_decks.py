@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -207,16 +208,16 @@ def test_tempo_keeps_the_pitch_and_key_the_tempo(
 
     def fast(sound: Samples) -> bool:
         beats = np.diff(clicks(sound[:, 0]))
-        return len(beats) > 2 and bool(np.abs(beats * tempo - 0.5).max() < 0.005)
+        return len(beats) > 2 and bool(abs(np.median(beats) * tempo / 0.5 - 1) < 0.01)
 
     heard(notebook, names.a, fast, 3)
     notebook.run("desk.a.solo('vocals')")
     expected = 440 * 2 ** (semitones / 12)
-    cents = 1200 * np.log2(pitch(heard(notebook, names.a, bool_any, 1), expected) / expected)
+    cents = 1200 * np.log2(pitch(heard(notebook, names.a, is_a_tone, 1), expected) / expected)
     assert abs(cents) < 1
 
 
-def bool_any(sound: Samples) -> bool:
+def is_a_tone(sound: Samples) -> bool:
     """Whether the clicks have gone and a tone sounds."""
     return bool(0.5 < np.abs(sound).max() / 0.1 < 1.2)
 
@@ -466,7 +467,7 @@ def test_export(
     notebook.page.get_by_role("combobox", name="What to save").last.select_option(what)
     click(notebook, "Save")
     note = notebook.page.locator(".stemlab-decks .note", has_text="Saved").last
-    note.wait_for()
+    note.wait_for(timeout=4000 * PATIENCE)
     (path,) = (tmp_path / "new").iterdir()
     assert note.inner_text() == f"Saved {path}"
     sound = load(path).samples
@@ -481,12 +482,15 @@ def test_the_app_plays(lab: Lab, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stemlab", "decks", *[str(demo.path())] * 2]
     command += ["--no-browser", f"--port={port}"]
     home = {"STEMLAB_STORE": str(tmp_path / "store"), "JUPYTER_CONFIG_DIR": str(tmp_path)}
-    home |= {"XDG_MUSIC_DIR": str(tmp_path / "music")}
+    home["HOME"] = str(tmp_path)
+    (tmp_path / "Music").mkdir()
+    for song in ("mix", "drums", "bass"):
+        shutil.copy(demo.path().with_stem(song), tmp_path / "Music")
     with (tmp_path / "log").open("wb") as log:
         app = subprocess.Popen(command, env=os.environ | home, stdout=log, stderr=log)
     try:
         _wait_for(f"http://127.0.0.1:{port}/voila/static/voila.js", app)
-        page = lab.window()
+        page = lab.window(height=1000)
         page.goto(f"http://127.0.0.1:{port}")
         page.get_by_role("button", name="Play A").click()
         page.wait_for_function("[...stemlab.players.values()].some((live) => live.now?.() > 1)")
@@ -497,8 +501,10 @@ def test_the_app_plays(lab: Lab, tmp_path: Path) -> None:
         for name in ("Jump 4 A", "Hot cue 1 A", "Sync B", "Play B", "Loop 8 B", "Mute vocals B"):
             page.get_by_role("button", name=name, exact=True).click()
         page.get_by_role("slider", name="Crossfader").fill("0.5")
-        page.get_by_role("textbox", name="Folder of songs").fill(str(demo.path().parent))
+        page.get_by_role("textbox", name="Folder of songs").fill("~/Music")
         page.get_by_role("textbox", name="Folder of songs").press("Enter")
+        page.get_by_role("textbox", name="Folder to save to").fill("~/Music/stemlab")
+        page.get_by_role("textbox", name="Folder to save to").press("Tab")
         page.locator(".crate .done >> visible=true").first.wait_for()
         page.wait_for_function(
             "[...stemlab.players.values()].filter((live) => live.now?.() > 3).length === 2"

@@ -60,7 +60,7 @@ def test_reload_plays_on_and_keeps_what_was_recorded(notebook: Notebook, tmp_pat
     notebook.save()
     before = now(notebook, names.a)
     notebook.page.reload()
-    notebook.wait(f"globalThis.stemlab?.players.get('{names.a}')?.now() > {before} + 0.5", 120)
+    notebook.wait(f"globalThis.stemlab?.players.get('{names.a}')?.now() > {before} + 0.5", 240)
     heard(notebook, names.desk, sounds)
     true(notebook, "'Recorded' in desk.note and not desk.recording")
     (path,) = tmp_path.iterdir()
