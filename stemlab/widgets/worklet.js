@@ -3,7 +3,7 @@
 
 import { FADE, Glide, REPORT, SCALE, Tape } from "./tape.js";
 
-const JUST = 0.5; // seconds by which the head may have passed the end of a loop that is closed at what is heard
+const JUST = 2; // seconds by which the head may have passed the end of a loop that is closed at what is heard
 
 /** A reader of the tape with its own fade: 0 is silent and stands still. */
 class Head {
