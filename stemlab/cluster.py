@@ -163,7 +163,7 @@ def _local(count: int | None) -> Iterator[SpecCluster]:
         "silence_logs": logging.CRITICAL,
     }
     with SpecCluster(
-        scheduler={"cls": Scheduler, "options": here},
+        scheduler={"cls": Scheduler, "options": here | {"dashboard_address": "127.0.0.1:0"}},
         workers={
             index: {"cls": SubprocessWorker, "options": {"worker_kwargs": here | worker}}
             for index in range(count)

@@ -137,7 +137,7 @@ def summed_up(songs: Iterable[Mapping[str, Scores]], how: str) -> dict[str, Scor
             for name, value in scores.items():
                 known = values.setdefault(stem, {}).setdefault(name, [])
                 known += [] if math.isnan(value) else [value]
-    middle = {"median": statistics.median, "mean": statistics.fmean}[how]
+    middle = statistics.median if how == "median" else statistics.fmean
     return {
         stem: {name: middle(known) if known else math.nan for name, known in scores.items()}
         for stem, scores in values.items()

@@ -96,7 +96,8 @@ class Cluster:
 
     def _start(self, *words: object) -> subprocess.Popen[bytes]:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        local = ["--no-dashboard", "--host", "127.0.0.1"] if words[0] == "scheduler" else []
+        here = ["--no-dashboard", "--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+        local = here if words[0] == "scheduler" else []
         command = [sys.executable, "-m", "dask", *map(str, words), *local]
         return subprocess.Popen(command, cwd=self._folder, **quiet)  # type: ignore[call-overload, no-any-return]
 
