@@ -119,6 +119,7 @@ class Deck(StemPlayer):
         store: Store | None = None,
         rhythm: Rhythm | None = None,
     ) -> None:
+        self.path = Path(song).resolve() if isinstance(song, (str, Path)) else None
         super().__init__(song, separator, store=store)
         if not self.track:
             return
@@ -260,16 +261,20 @@ class Decks(anywidget.AnyWidget):
     def load(self, side: str, song: str | Path) -> None:
         """Put a song on deck ``"a"`` or ``"b"`` in place of what is there."""
         before = getattr(self, side)
-        deck = Deck(song)
-
-        def learn(change: Any) -> None:
-            if change["name"] != "separated" or change["new"] == 1:
-                self._look_again(str(song))
-
-        deck.observe(learn, ["bpm", "key", "separated"])
-        self.set_trait(side, deck)
+        self.set_trait(side, Deck(song))
         if before:
             before.close()
+
+    @t.observe("a", "b")
+    def _follow(self, change: Any) -> None:
+        if change["new"]:
+            change["new"].observe(self._learn, ["bpm", "key", "separated"])
+
+    def _learn(self, change: Any) -> None:
+        """Let the crate know what a deck found out about its song."""
+        path = change["owner"].path
+        if path and (change["name"] != "separated" or change["new"] == 1):
+            self._look_again(path)
 
     def prepare(self, *songs: str | Path) -> None:
         """Separate songs in the background, ahead of time; without names all of the crate."""
@@ -365,12 +370,14 @@ class Decks(anywidget.AnyWidget):
             self._complain(str(error))
         self.songs = found
 
-    def _look_again(self, path: str) -> None:
+    def _look_again(self, path: str | Path) -> None:
         """Bring what the crate says of a song up to date."""
         with self._songs:
-            if any(song["path"] == path for song in self.songs):
-                known = asdict(entry(Path(path), Separator(), Store()))
-                self.songs = [known if song["path"] == path else song for song in self.songs]
+            same = [Path(song["path"]).resolve() == Path(path).resolve() for song in self.songs]
+            self.songs = [
+                asdict(entry(Path(song["path"]), Separator(), Store())) if this else song
+                for song, this in zip(self.songs, same, strict=True)
+            ]
 
     def _prepared_to(self, shares: dict[str, float]) -> None:
         self.preparing = shares

@@ -479,13 +479,14 @@ def test_export(
 def test_the_app_plays(lab: Lab, tmp_path: Path) -> None:
     """`stemlab decks A B` serves the decks without code, and they sound."""
     port = _free_port()
-    command = [sys.executable, "-m", "stemlab", "decks", *[str(demo.path())] * 2]
+    song = tmp_path / "Music" / demo.path().name
+    command = [sys.executable, "-m", "stemlab", "decks", str(song), str(song)]
     command += ["--no-browser", f"--port={port}"]
     home = {"STEMLAB_STORE": str(tmp_path / "store"), "JUPYTER_CONFIG_DIR": str(tmp_path)}
     home["HOME"] = str(tmp_path)
-    (tmp_path / "Music").mkdir()
-    for song in ("mix", "drums", "bass"):
-        shutil.copy(demo.path().with_stem(song), tmp_path / "Music")
+    song.parent.mkdir()
+    for part in ("mix", "drums", "bass"):
+        shutil.copy(demo.path().with_stem(part), song.parent)
     with (tmp_path / "log").open("wb") as log:
         app = subprocess.Popen(command, env=os.environ | home, stdout=log, stderr=log)
     try:
@@ -505,7 +506,7 @@ def test_the_app_plays(lab: Lab, tmp_path: Path) -> None:
         page.get_by_role("textbox", name="Folder of songs").press("Enter")
         page.get_by_role("textbox", name="Folder to save to").fill("~/Music/stemlab")
         page.get_by_role("textbox", name="Folder to save to").press("Tab")
-        page.locator(".crate .done >> visible=true").first.wait_for()
+        page.locator(".crate .done >> visible=true").first.wait_for(timeout=4000 * PATIENCE)
         page.wait_for_function(
             "[...stemlab.players.values()].filter((live) => live.now?.() > 3).length === 2"
         )
