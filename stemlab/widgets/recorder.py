@@ -82,7 +82,7 @@ class Recording:
         self._rest = first + self._rest
         count = 0
         resampler = av.AudioResampler(format="flt", layout="stereo", rate=RATE)
-        with Writer(self.path) as writer, av.open(self, format="webm") as container:
+        with Writer(self.path) as writer, av.open(self, "r", format="webm") as container:
             for frame in container.decode(audio=0):
                 for part in resampler.resample(frame):
                     samples = part.to_ndarray().reshape(-1, 2).astype(np.float32)
