@@ -154,7 +154,7 @@ def busy(client: Client, out: Path) -> str:
     found: list[str] = []
 
     def at_work() -> bool:
-        parts = [*out.rglob(".stemlab-*/vocals.wav")]
+        parts = [*out.rglob(".stemlab-*/*.wav")]
         found[:] = [names[address] for address, keys in client.processing().items() if keys]
         return bool(parts and found)
 
