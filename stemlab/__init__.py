@@ -5,7 +5,7 @@ Examples
 >>> import stemlab
 >>> song = stemlab.separate(stemlab.demo.path())
 >>> sorted(song.stems)
-['accompaniment', 'vocals']
+['bass', 'drums', 'other', 'vocals']
 """
 
 from __future__ import annotations

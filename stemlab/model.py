@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DEFAULT = "spleeter-2stems"
+DEFAULT = "stemlab-4"
 
 # Both have one API; the first installed that the card allows is taken, the faster one first.
 RUNTIMES = {
@@ -165,8 +165,8 @@ def find(name: str | Path) -> Card:
 
     Examples
     --------
-    >>> find("spleeter-2stems").stems
-    ('vocals', 'accompaniment')
+    >>> find("stemlab-4").stems
+    ('vocals', 'drums', 'bass', 'other')
     """
     installed = paths()
     if str(name) in installed:
@@ -205,10 +205,10 @@ class StemModel:
 
     Examples
     --------
-    >>> model = StemModel("spleeter-2stems")
+    >>> model = StemModel("stemlab-4")
     >>> masks = model.masks(np.zeros((model.card.frames, model.card.bins, 2), np.float32))
     >>> masks.shape
-    (512, 1024, 2, 2)
+    (512, 1024, 2, 4)
     """
 
     def __init__(

@@ -86,6 +86,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_models_demo_and_notebooks_are_in_the_wheel(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
+        "stemlab/models/stemlab-4.tflite",
+        "stemlab/models/stemlab-4-fast.json",
         "stemlab/models/spleeter-2stems.tflite",
         "stemlab/models/spleeter-2stems.json",
         "stemlab/demo/mix.ogg",
