@@ -227,7 +227,8 @@ def test_workers_and_a_cluster_exclude_each_other(library: Path, tmp_path: Path)
 
 def test_an_interruption_leaves_nothing_half_written(library: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "stemlab", "separate", library, "-o", out, "--workers", "2"]
+    words = ("separate", library, "-o", out, "--workers", 2)
+    command = [sys.executable, "-m", "stemlab", *map(str, words)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         wait_until(lambda: [*out.rglob(".stemlab-*/*.wav")])
         process.send_signal(signal.SIGINT)

@@ -41,7 +41,7 @@ def test_there_is_a_row_for_each_setting_and_stem(swept: tuple[Path, pd.DataFram
     own = done[done.estimate == MODEL]
     stems = ["vocals", "accompaniment"]
     assert [*zip(own.exponent, own.stem, strict=True)] == [*itertools.product([1.0, 2.0], stems)]
-    assert np.isfinite(own[["sdr", "si_sdr", "latency", "speed", "cpu"]]).to_numpy().all()
+    assert np.isfinite(own[["sdr", "si_sdr", "latency", "speed", "cpu"]].to_numpy()).all()
     assert (own.memory > 50e6).all()
     assert (own.conservation < -120).all()
     assert own.cola.astype(bool).all()
