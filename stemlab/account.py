@@ -30,7 +30,7 @@ class Account:
         Seconds of sound that the model wants to hear after a frame.
     buffer
         Seconds that a sample may wait at worst for others to go on together: until a step of the
-        model is full, in the blocks that a stream takes in, in the blocks of whoever plays it.
+        model is full and the next one, read while the model runs; in the blocks that a stream takes in, in the blocks of whoever plays it.
     compute
         Seconds of work for one step of the model, all stages.
     speed
@@ -117,7 +117,7 @@ def measure(separator: Separator, mix: Samples, block: int = 0) -> tuple[Samples
     return stems, Account(
         window=window_latency(separator),
         lookahead=separator.lookahead * separator.model.card.hop / rate,
-        buffer=(separator.step + separator.batch + block) / rate,
+        buffer=(2 * separator.step + separator.batch + block) / rate,
         compute=separator.step / rate * wall / seconds,
         speed=seconds / wall,
         cpu=cpu / seconds,
