@@ -30,7 +30,8 @@ class Account:
         Seconds of sound that the model wants to hear after a frame.
     buffer
         Seconds that a sample may wait at worst for others to go on together: until a step of the
-        model is full and the next one, read while the model runs; in the blocks that a stream takes in, in the blocks of whoever plays it.
+        model is full and the next one, read while the model runs; in the blocks that a stream takes
+        in; in the blocks of whoever plays it.
     compute
         Seconds of work for one step of the model, all stages.
     speed
