@@ -13,8 +13,7 @@ from music.pool import has_song
 from music.song import Clock, compose
 from music.synths import Key, Note
 from scipy.signal import welch
-
-from tests.sounds import DATA
+from sounds import DATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,7 @@ import pytest
 import soundfile
 from music import midi, oneshots, sampler
 from music.pool import RATE, has_song, list_songs, write_song
-
-from tests.sounds import DATA, noise
+from sounds import DATA, noise
 
 if TYPE_CHECKING:
     from music.effects import Sound

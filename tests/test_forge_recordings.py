@@ -12,9 +12,9 @@ import pytest
 import soundfile
 from music import lmms, recordings
 from music.pool import PEAK, RATE, STEMS
+from sounds import encode, noise
 
 from stemlab.audio import load
-from tests.sounds import encode, noise
 
 if TYPE_CHECKING:
     from pathlib import Path

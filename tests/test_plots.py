@@ -108,10 +108,11 @@ def test_the_tradeoff_shows_medians_and_their_front(swept: pd.DataFrame) -> None
         offsets = np.asarray(points.get_offsets())
         np.testing.assert_allclose(offsets[:, 0], 0.1 * np.arange(6)[[1, 0, 3, 2, 5, 4]])
         front = offsets[pareto(*offsets.T)]
-        np.testing.assert_allclose(line.get_xydata(), front[front[:, 0].argsort()])
+        drawn = np.asarray(line.get_xydata(), float)
+        np.testing.assert_allclose(drawn, front[front[:, 0].argsort()])
         assert len(front) == 5
-    assert axes.lines[-1].get_ydata()[0] == 12
-    faces = [points.get_facecolor()[0] for points in axes.collections]
+    assert np.asarray(axes.lines[-1].get_ydata())[0] == 12
+    faces = [tuple(np.asarray(points.get_facecolor(), float)[0]) for points in axes.collections]
     assert [to_hex(face) for face in faces] == colours.hues(["vocals", "drums"])
 
 
