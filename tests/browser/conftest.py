@@ -58,10 +58,15 @@ RUN = """async (code) => {
 RECORD = """async ([id, seconds, acts]) => {
   const { output, context } = globalThis.stemlab.players.get(id) ?? globalThis.kept[id];
   const source = `registerProcessor("ear", class extends AudioWorkletProcessor {
+    listens = true;
+    constructor() {
+      super();
+      this.port.onmessage = () => (this.listens = false);
+    }
     process([[left, right]]) {
       const silence = new Float32Array(128);
       this.port.postMessage([(left ?? silence).slice(), (right ?? left ?? silence).slice()]);
-      return true;
+      return this.listens;
     }
   })`;
   globalThis.ear ??= context.audioWorklet.addModule(
@@ -86,6 +91,8 @@ RECORD = """async ([id, seconds, acts]) => {
     output.connect(ear);
   });
   output.disconnect(ear);
+  ear.port.onmessage = null;
+  ear.port.postMessage("enough"); // else it would go on to the end of the page
   let text = "";
   const bytes = new Uint8Array(samples.buffer);
   for (let i = 0; i < bytes.length; i += 32768)
