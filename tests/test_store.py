@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def separator() -> Separator:
-    return Separator()
+    return Separator("spleeter-2stems")
 
 
 @pytest.fixture

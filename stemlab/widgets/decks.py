@@ -138,7 +138,8 @@ class Deck(StemPlayer):
     @rhythm.setter
     def rhythm(self, rhythm: Rhythm) -> None:
         with self.hold_sync():
-            self.bpm, self.first_beat, self.key = rhythm.bpm, rhythm.first_beat, rhythm.key
+            # The tempo last: who sees it may correct the others.
+            self.key, self.first_beat, self.bpm = rhythm.key, rhythm.first_beat, rhythm.bpm
 
     def blend(self, preset: str, beats: float = 0) -> None:
         """Have the page go over to one of `PRESETS` in some beats."""
