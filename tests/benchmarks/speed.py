@@ -1,4 +1,4 @@
-"""From file to stems: stemlab on each runtime beside Spleeter's own TensorFlow graph.
+"""From file to stems: each model on each runtime beside Spleeter's own TensorFlow graph.
 
     python tests/benchmarks/speed.py [SONG]
 
@@ -25,7 +25,7 @@ from spleeter_2stems import checkpoint
 
 from stemlab import demo
 from stemlab.audio import Audio, Reader, load, save
-from stemlab.model import StemModel, installed_runtimes
+from stemlab.model import StemModel, installed_runtimes, paths
 from stemlab.separator import Separator
 
 RUNS = 3
@@ -49,10 +49,14 @@ def main(song: Path | None) -> None:
     with TemporaryDirectory() as folder:
         song = song or four_minutes(Path(folder))
         length = load(song).duration
-        rows = {f"stemlab, {name}": stemlab(song, name) for name in installed_runtimes()}
+        rows = {
+            f"{model}, {runtime}": stemlab(song, model, runtime)
+            for model in paths()
+            for runtime in installed_runtimes()
+        }
         rows["Spleeter's TensorFlow graph"] = spleeter(song, Path(folder))
     for name, seconds in rows.items():
-        print(f"{name:30} {seconds:6.2f} s  {length / seconds:6.1f} × real time")
+        print(f"{name:34} {seconds:6.2f} s  {length / seconds:6.1f} × real time")
 
 
 def four_minutes(folder: Path) -> Path:
@@ -62,9 +66,9 @@ def four_minutes(folder: Path) -> Path:
     return folder / "song.mp3"
 
 
-def stemlab(song: Path, runtime: str) -> float:
+def stemlab(song: Path, model: str, runtime: str) -> float:
     """Return the seconds of the best run, and print when the first block came."""
-    separator = Separator(StemModel("spleeter-2stems", runtime=runtime))
+    separator = Separator(StemModel(model, runtime=runtime))
     best = first = float("inf")
     for _ in range(RUNS + 1):
         start = time.perf_counter()
@@ -75,7 +79,7 @@ def stemlab(song: Path, runtime: str) -> float:
             for _block in blocks:
                 pass
         best = min(best, time.perf_counter() - start)
-    print(f"{runtime}: first block after {first:.2f} s")
+    print(f"{model}, {runtime}: first block after {first:.2f} s")
     return best
 
 

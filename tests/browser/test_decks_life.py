@@ -87,6 +87,8 @@ def test_a_second_tab_is_silent_until_it_is_asked(lab: Lab, notebook: Notebook) 
     heard(notebook, names.desk, sounds)
     assert not second.record(names.desk, 0.5).any()
     click(second, "Play A")
+    second.wait(f"stemlab.players.get('{names.a}').playing")
+    notebook.eventually("desk.a.owner", second.page.evaluate("stemlab.page"))
     heard(second, names.desk, sounds)
     falls_silent(notebook, names.desk)
     assert not second.problems
