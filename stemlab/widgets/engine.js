@@ -76,6 +76,7 @@ export class Master {
 /** A song on the page: its blocks, its transport, the node that mixes its stems. */
 export class Deck {
   static processor = "stemlab-mixer";
+  static lead = 0; // samples before the playhead that the processor needs
   /** @type {Map<number, true>} */
   #here = new Map();
   /** @type {Set<number>} */
@@ -235,12 +236,19 @@ export class Deck {
     return [...order];
   }
 
+  /** The block in which what the processor needs begins. */
+  #before() {
+    const { lead } = /** @type {typeof Deck} */ (this.constructor);
+    return Math.floor(Math.max(0, this.report.position - lead) / this.song.block);
+  }
+
   #fill() {
     const order = this.#upcoming();
     this.#drop(order);
     if (this.#asked.size && performance.now() - this.#lastNews > 1000 * PATIENCE) return this.redial();
     const room = 2 * CREDIT - this.#asked.size;
-    const missing = order.filter((k) => !this.#here.has(k) && !this.#asked.has(k));
+    const wanted = new Set([this.#before(), ...order]);
+    const missing = [...wanted].filter((k) => !this.#here.has(k) && !this.#asked.has(k));
     const blocks = room < CREDIT ? [] : missing.slice(0, room);
     if (!blocks.length && this.#received - this.#reported < CREDIT / 2) return;
     if (!this.#asked.size) this.#lastNews = performance.now();

@@ -40,6 +40,7 @@ export function glide(param, value, context) {
 /** The engine of a deck: tempo, key, and positions ahead of time. */
 export class StretchDeck extends Deck {
   static processor = "stemlab-deck";
+  static lead = 8192; // WINDOW of stretch.js, and some
   /** Peaks of each stem, FINE samples a column, of the blocks that were here. @type {Map<number, Uint8Array>} */
   closeup = new Map();
   /** @type {[number, number] | null} */

@@ -99,6 +99,11 @@ RECORD = """async ([id, seconds, acts]) => {
     text += String.fromCharCode(...bytes.subarray(i, i + 32768));
   return btoa(text);
 }"""
+# Playwright waits for ever for what a page works out.
+WITHIN = """(given) => Promise.race([
+  (%s)(given),
+  new Promise((_, fail) => setTimeout(() => fail(new Error("not done within %d s")), 1000 * %d)),
+])"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -116,9 +121,13 @@ class Notebook:
         self.problems: list[str] = []
         page.on("pageerror", lambda error: self.problems.append(str(error)))
 
+    def evaluate(self, function: str, given: object, seconds: float = PATIENCE) -> Any:
+        """Return what a JavaScript function makes of something; it has so many seconds."""
+        return self.page.evaluate(WITHIN % (function, seconds, seconds), given)
+
     def run(self, code: str) -> str:
         """Run code in a new cell; return what it printed or showed as text."""
-        outputs = self.page.evaluate(RUN, code)
+        outputs = self.evaluate(RUN, code, 4 * PATIENCE)
         failed = [output for output in outputs if output["output_type"] == "error"]
         if failed:
             raise RuntimeError("\n".join(failed[0]["traceback"]))
@@ -133,7 +142,7 @@ class Notebook:
 
         Meanwhile, at even distances, JavaScript acts on the `player`.
         """
-        text = self.page.evaluate(RECORD, [player, seconds, list(acts)])
+        text = self.evaluate(RECORD, [player, seconds, list(acts)], PATIENCE + 2 * seconds)
         return np.frombuffer(base64.b64decode(text), np.float32).reshape(-1, 2)
 
     def keep(self, player: str) -> None:

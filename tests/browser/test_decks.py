@@ -99,6 +99,14 @@ def test_a_synced_deck_keeps_to_the_beat(notebook: Notebook, names: Names) -> No
     assert np.abs(apart(sound)).max() < 0.01
 
 
+def test_a_jump_to_where_a_block_begins(notebook: Notebook, names: Names) -> None:
+    """The stretch reads what lies before the playhead: it has to be fetched, too."""
+    notebook.run(f"from stemlab.store import BLOCK\ndesk.a.seek((170 * BLOCK + 100) / {RATE})")
+    notebook.run("desk.a.play(); desk.crossfader = 0")
+    is_at(notebook, names.a, 63.3, 80)
+    heard(notebook, names.desk, lambda sound: has(sound, FLAT))
+
+
 def test_sync_follows_tempo_and_jumps(notebook: Notebook, names: Names) -> None:
     notebook.run("desk.a.solo('drums'); desk.b.solo('drums')")
     play(notebook, names, "a")

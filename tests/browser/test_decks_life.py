@@ -76,7 +76,6 @@ def test_reload_keeps_what_was_recorded(notebook: Notebook, tmp_path: Path) -> N
     assert len(load(path).samples) > 2 * RATE
 
 
-@pytest.mark.soak  # known to fail at times: the second tab plays, but is not heard
 def test_a_second_tab_is_silent_until_it_is_asked(lab: Lab, notebook: Notebook) -> None:
     names = make(notebook)
     tell(notebook, "desk.crossfader = 0")

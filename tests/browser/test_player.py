@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from pathlib import Path
 from textwrap import indent
@@ -318,17 +319,20 @@ def test_linked_sliders_move_while_the_kernel_works(
     notebook.run("display(player.sliders)")
     handle = notebook.page.locator(".widget-hslider [role=slider]").first
     handle.focus()
+    enough = lab.root / secrets.token_hex(4)
     notebook.start(
-        "import pathlib, time\nwhile not pathlib.Path('enough').exists(): time.sleep(0.05)"
+        f"import pathlib, time\nwhile not pathlib.Path('{enough}').exists(): time.sleep(0.05)"
     )
-    for _ in range(10):
-        handle.press("PageDown")
-    level = float(handle.get_attribute("aria-valuenow") or 1)
-    assert level < 0.95
-    hears(notebook, player, {**FLAT, "vocals": 20 * np.log10(max(level, 1e-4))})
-    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
-    assert notebook.page.evaluate(kernel) == "busy"
-    (lab.root / "enough").touch()
+    try:
+        for _ in range(10):
+            handle.press("PageDown")
+        level = float(handle.get_attribute("aria-valuenow") or 1)
+        assert level < 0.95
+        hears(notebook, player, {**FLAT, "vocals": 20 * np.log10(max(level, 1e-4))})
+        kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
+        assert notebook.page.evaluate(kernel) == "busy"
+    finally:
+        enough.touch()
 
 
 JUMPS = """async (id) => {
