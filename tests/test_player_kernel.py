@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +55,24 @@ def test_mute_and_solo_by_name(player: StemPlayer) -> None:
 def test_levels_stay_in_range(player: StemPlayer) -> None:
     with pytest.raises(Exception, match=r"1\.5"):
         player.vocals = 3
+
+
+def test_only_what_fits_takes_the_place(player: StemPlayer) -> None:
+    sound = Audio(np.zeros((49_999, 2), np.float32))
+    with pytest.raises(SettingError, match="vocals, drums of 50000 samples"):
+        player.replace({"vocals": sound, "drums": sound})
+    assert player.track
+    assert player.track.length == 50_000
+
+
+def test_who_listens_hears_the_other_sound(player: StemPlayer) -> None:
+    heard: list[StemBlock] = []
+    player.on_block(heard.append)
+    sound = Audio(np.full((50_000, 2), 0.25, np.float32))
+    player.replace({"vocals": sound, "drums": sound})
+    end = time.monotonic() + 60
+    while not any(float(block.mix[-1, 0]) == 0.5 for block in heard):
+        assert time.monotonic() < end
 
 
 def test_seek_stays_in_the_song(player: StemPlayer) -> None:

@@ -206,6 +206,13 @@ export class Deck {
     this.#unanswered = 0;
   }
 
+  /** The kernel has put other sound in this one's place: it takes over where the playhead is. */
+  replace() {
+    this.#here.clear();
+    this.mixer.port.postMessage({ replace: true });
+    this.redial();
+  }
+
   /** Asks on a new line, since what was under way on the old one may be lost. */
   redial() {
     this.hangUp(this.line);

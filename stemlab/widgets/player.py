@@ -165,13 +165,57 @@ class StemPlayer(anywidget.AnyWidget):
         return facts
 
     def _start(self, track: Track, separator: Separator | None) -> None:
-        self.track = track
-        self._sender = Sender(track, self._send_block)
+        self._hold(track)
         self.on_msg(self._receive)
         if separator and track.separated < 1:
             self._producer = Producer(track, separator, self._hear, self._fail)
         self.stft = separator.stft if separator else Stft()
         atexit.register(self.close)
+
+    def _hold(self, track: Track) -> None:
+        self.track = track
+        self._sender = Sender(track, self._send_block)
+
+    def replace(self, stems: dict[str, Audio] | Separation) -> None:
+        """Put other sound in the stems' place; if it plays, it plays on, cross-faded.
+
+        Parameters
+        ----------
+        stems
+            As many samples at the same rate under the same names.
+
+        Raises
+        ------
+        AudioError
+            If the stems differ in length or rate.
+        SettingError
+            If they do not fit into the player.
+
+        Examples
+        --------
+        >>> from stemlab.audio import Audio
+        >>> loud, soft = (Audio(np.full((44_100, 2), level, np.float32)) for level in (0.5, 0.1))
+        >>> player = StemPlayer({"tone": loud})
+        >>> player.replace({"tone": soft})
+        >>> round(float(player.track.read(0, 1)[0].max()), 2)
+        0.1
+        >>> player.close()
+        """
+        track = Track.of(stems, self.title)
+        shape = (tuple(self.stems), self.rate, self._length)
+        if (track.names, track.rate, track.length) != shape:
+            raise SettingError(
+                f"the player holds {', '.join(self.stems)} of {self._length} samples at {self.rate}"
+                f" Hz, not {', '.join(track.names)} of {track.length} at {track.rate}"
+            )
+        self._release()
+        self._hold(track)
+        self.send({"kind": "replaced"})
+        with self.hold_sync():
+            self.separated = 1.0
+            self.overview = track.overview.tobytes()
+        for listener in list(self._listeners):
+            self._repeat(listener, track)
 
     def play(self) -> None:
         """Play from the present position, on the page that shows the player."""
@@ -248,11 +292,14 @@ class StemPlayer(anywidget.AnyWidget):
             return
         self._listeners.append(callback)
         if self.track and self.track.separated:
-            Thread(target=self._replay, args=(callback, self.track), daemon=True).start()
+            self._repeat(callback, self.track)
+
+    def _repeat(self, callback: Callable[[StemBlock], None], track: Track) -> None:
+        Thread(target=self._replay, args=(callback, track), daemon=True).start()
 
     def _replay(self, callback: Callable[[StemBlock], None], track: Track) -> None:
         for block in replay(track, self.stft):
-            if callback not in self._listeners:
+            if callback not in self._listeners or track is not self.track:
                 return
             callback(block)
 
@@ -324,11 +371,16 @@ class StemPlayer(anywidget.AnyWidget):
         """Stop the sound and the threads."""
         atexit.unregister(self.close)
         self._listeners.clear()
+        self._release()
+        super().close()
+
+    def _release(self) -> None:
+        """End the threads."""
         if self._producer:
             self._producer.close()
+            self._producer = None
         if self._sender:
             self._sender.close()
-        super().close()
 
 
 def _like(kind: t.TraitType[Any, Any], rest: Any) -> t.TraitType[Any, Any]:

@@ -64,6 +64,7 @@ export class Player {
   /** @param {any} message @param {DataView[]} buffers */
   hear(message, buffers) {
     if (message.kind === "seek") this.deck.seek(message.to);
+    if (message.kind === "replaced") this.deck.replace();
     if (message.line !== this.deck.line) return;
     this.deck.acknowledge();
     if (message.kind !== "block") return;

@@ -57,6 +57,11 @@ export class StretchDeck extends Deck {
     super.loop(span);
   }
 
+  replace() {
+    this.closeup.clear();
+    super.replace();
+  }
+
   /** @param {number} index @param {Int16Array} samples */
   load(index, samples) {
     if (!this.closeup.has(index)) this.closeup.set(index, peaks(samples));

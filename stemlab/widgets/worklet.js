@@ -7,9 +7,10 @@ const JUST = 2; // seconds by which the head may have passed the end of a loop t
 
 /** A reader of the tape with its own fade: 0 is silent and stands still. */
 class Head {
-  /** @param {number} position */
-  constructor(position) {
+  /** @param {number} position @param {Tape} tape */
+  constructor(position, tape) {
     this.position = position;
+    this.tape = tape;
     this.fade = 0;
     this.goal = 0;
   }
@@ -37,9 +38,12 @@ class Mixer extends AudioWorkletProcessor {
   /** @param {{processorOptions: {stems: number, length: number, block: number}}} options */
   constructor({ processorOptions: song }) {
     super();
+    this.song = song;
     this.tape = new Tape(song);
+    /** @type {Tape | null} */
+    this.coming = null; // fills with what is to take the tape's place
     this.channels = Array.from({ length: song.stems }, () => new Channel());
-    this.head = new Head(0);
+    this.head = new Head(0, this.tape);
     /** @type {Head[]} */
     this.ghosts = []; // heads that a jump left behind, fading out
     this.playing = false;
@@ -55,8 +59,10 @@ class Mixer extends AudioWorkletProcessor {
 
   /** @param {any} order */
   obey(order) {
-    if ("block" in order) this.tape.put(order.block, order.samples);
-    if ("drop" in order) for (const k of order.drop) this.tape.leaving.add(k);
+    const tape = this.coming ?? this.tape;
+    if ("replace" in order) this.coming = new Tape(this.song);
+    if ("block" in order) tape.put(order.block, order.samples);
+    if ("drop" in order) for (const k of order.drop) tape.leaving.add(k);
     if ("gains" in order) this.setGains(order.gains);
     if ("loop" in order) this.setLoop(order.loop);
     if ("seek" in order) this.seek(order.seek);
@@ -83,6 +89,14 @@ class Mixer extends AudioWorkletProcessor {
     this.jump(back, this.tape.has(back, back + FADE));
   }
 
+  /** Goes over to the coming tape as soon as it has what is played next. @param {Tape} coming @param {number} count */
+  change(coming, count) {
+    if (this.head.moving && !this.ready(count + FADE, coming)) return;
+    this.tape = coming;
+    this.coming = null;
+    this.jump(this.head.position, this.head.moving);
+  }
+
   /** @param {boolean} playing @param {number} at frame of the context's clock */
   setPlaying(playing, at) {
     this.playing = playing;
@@ -101,7 +115,7 @@ class Mixer extends AudioWorkletProcessor {
   /** @param {number} position @param {boolean} seamless a loop's return, which goes on sounding */
   jump(position, seamless) {
     const old = this.head;
-    this.head = new Head(position);
+    this.head = new Head(position, this.tape);
     if (old.fade > 0) {
       old.goal = 0;
       this.ghosts.push(old);
@@ -110,14 +124,14 @@ class Mixer extends AudioWorkletProcessor {
     else this.setPlaying(this.playing, this.startFrame);
   }
 
-  /** Whether the next `count` samples in playing order are here. @param {number} count */
-  ready(count) {
+  /** Whether the next `count` samples in playing order are here. @param {number} count @param {Tape} tape */
+  ready(count, tape = this.tape) {
     const { position } = this.head;
     const stop = position + count;
     if (!this.loop || position >= this.loop[1] || stop <= this.loop[1])
-      return this.tape.has(position, stop);
+      return tape.has(position, stop);
     const [a, b] = this.loop;
-    return this.tape.has(position, b) && this.tape.has(a, a + stop - b);
+    return tape.has(position, b) && tape.has(a, a + stop - b);
   }
 
   /** Lets the head go or stops it, according to what is on the tape. @param {number} count */
@@ -141,7 +155,7 @@ class Mixer extends AudioWorkletProcessor {
    * @param {Head} head @param {Float32Array} left @param {Float32Array} right @param {number} i
    */
   read(head, left, right, i) {
-    const { block, stems, blocks } = this.tape;
+    const { block, stems, blocks } = head.tape;
     const k = Math.floor(head.position / block);
     const samples = blocks.get(k);
     if (!samples) return;
@@ -158,6 +172,7 @@ class Mixer extends AudioWorkletProcessor {
 
   /** @param {Float32Array[][]} _inputs @param {Float32Array[][]} outputs */
   process(_inputs, [[left, right]]) {
+    if (this.coming) this.change(this.coming, left.length);
     const waits = currentFrame + left.length <= this.startFrame;
     if (this.playing && !waits) this.feed(left.length);
     for (let i = 0; i < left.length; i++) {

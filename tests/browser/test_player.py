@@ -213,6 +213,23 @@ def test_no_click(notebook: Notebook, player: str) -> None:
     assert 3 < now(notebook, player) < 7
 
 
+def test_other_sound_takes_over(notebook: Notebook, player: str) -> None:
+    """Half the bass in the bass's place: the song plays on, without a gap or a click."""
+    notebook.run("player.solo('bass')")
+    expected = dict.fromkeys(TONES, -100.0)
+    hears(notebook, player, {**expected, "bass": 0.0})
+    notebook.run("""
+import threading
+softer = {name: Audio(tone.samples / 2) for name, tone in tones.items()}
+threading.Timer(1, player.replace, [softer]).start()""")
+    sound = notebook.record(player, 3)
+    assert np.abs(np.diff(sound, 2, axis=0)).max() < 0.015 * AMPLITUDE
+    hears(notebook, player, {**expected, "bass": -6.02})
+    notebook.run("player.replace(tones)")
+    hears(notebook, player, {**expected, "bass": 0.0})
+    assert 1 < now(notebook, player) < 35
+
+
 def test_loop_is_seamless(notebook: Notebook, player: str) -> None:
     """Half a second holds whole periods of all tones: looping it sounds like none."""
     notebook.run("player.loop = [1.5, 2.0]")
