@@ -9,7 +9,7 @@ import pytest
 from stemlab import demo
 from stemlab.audio import Audio, load
 from stemlab.errors import SettingError
-from stemlab.picture import Picture
+from stemlab.picture import Axis, Picture
 from stemlab.separator import Separation, Separator
 from stemlab.spectral import Stft
 from stemlab.store import Store
@@ -129,6 +129,21 @@ def test_a_separation_is_shown_whole() -> None:
     assert view.levels == [1, 1]
     mixture = Picture.of(Stft().analyse(mix.samples)).columns[:, 0]
     np.testing.assert_allclose(view.picture.columns[:, 0], mixture, atol=1)
+
+
+def test_the_axis_can_be_linear() -> None:
+    stems = {name: Audio(0.1 * noise(3, i)) for i, name in enumerate(STEMS)}
+    mix = Audio(stems["vocals"].samples + stems["drums"].samples)
+    view = MaskView(Separation(mix, stems))
+    view.scale = "linear"
+    sounds = {name: stem.samples for name, stem in stems.items()}
+    again = Picture.of_stems(sounds, axis=Axis("linear"))
+    np.testing.assert_array_equal(view.picture.columns, again.columns)
+    assert view.grid["scale"] == "linear"
+    fixed = MaskView(again)
+    assert fixed.scales == ["linear"]
+    with pytest.raises(SettingError, match="a Picture keeps its axis"):
+        fixed.scale = "log"
 
 
 def test_colour_tables_come_for_levels_and_both_themes() -> None:

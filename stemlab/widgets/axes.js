@@ -38,6 +38,14 @@ export class Viewport {
     this.version = 0;
   }
 
+  /** Another frequency axis; all of it is in view. @param {Grid} grid */
+  rescale(grid) {
+    this.grid = grid;
+    this.bottom = 0;
+    this.top = 1;
+    this.version++;
+  }
+
   /** @param {number} start @param {number} [bottom] */
   scrollTo(start, bottom = this.bottom) {
     const band = this.top - this.bottom;

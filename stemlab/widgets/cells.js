@@ -31,7 +31,8 @@ export class Song {
   /** @param {number} time */
   columnAt(time) {
     return Math.floor((time - this.grid.origin) * this.grid.pace);
-  }}
+  }
+}
 
 /**
  * Copy a span of the song, `step` columns joined to one: each cell the loudest of those it joins.

@@ -359,7 +359,27 @@ class View {
       button("Zoom out", "−", () => this.zoom(2)),
       button("Zoom in", "+", () => this.zoom(0.5)),
       button("Show the whole song", "All", () => this.act(() => this.port.showAll())),
+      ...(this.model.get("scales").length > 1 ? [this.scaleButton()] : []),
     );
+  }
+
+  /** On where every octave is equally high, off where every hertz is. */
+  scaleButton() {
+    const toggle = button("Logarithmic frequency axis", "Log", () => {
+      this.model.set("scale", this.model.get("scale") === "log" ? "linear" : "log");
+      this.model.save_changes();
+    });
+    const show = () => press(toggle, this.model.get("scale") === "log");
+    this.model.on("change:scale", show);
+    show();
+    return toggle;
+  }
+
+  /** Show cells of another grid. @param {Song} song */
+  rescale(song) {
+    this.song = this.painter.song = song;
+    this.painter.strip = null;
+    this.act(() => this.port.rescale(song.grid));
   }
 
   // ------------------------------------------------------------- pointer and keys
@@ -652,9 +672,11 @@ export default () => {
   return {
     /** @param {{model: Model}} context */
     initialize({ model }) {
-      song = new Song(model.get("grid"), model.get("stems").length);
+      const begin = () => (song = new Song(model.get("grid"), model.get("stems").length));
+      begin();
       const take = (/** @type {{first: number}} */ { first }, /** @type {DataView[]} */ [cells]) => song.put(first, cells);
       model.on("msg:custom", take);
+      model.on("change:grid", begin);
       // A page that comes later, or again, has none of the cells yet.
       model.send({ kind: "columns" });
       return () => model.off("msg:custom", take);
@@ -668,6 +690,7 @@ export default () => {
       const id = (model.get("player") ?? "").replace("IPY_MODEL_", "");
       const view = new View(model, song, root, () => playing(id));
       const done = new AbortController();
+      model.on("change:grid", () => view.rescale(song));
       view.listen(done.signal);
       watch(view, done.signal);
       run(view, done.signal);

@@ -13,7 +13,7 @@ import traitlets
 
 from stemlab import colours, picture
 from stemlab.errors import SettingError
-from stemlab.picture import Picture
+from stemlab.picture import Axis, Picture
 from stemlab.separator import Separation
 from stemlab.widgets import module, source
 from stemlab.widgets.player import StemPlayer
@@ -55,6 +55,8 @@ class MaskView(anywidget.AnyWidget):
         Play-head of a view without a player, in seconds.
     levels
         Gains of a view without a player, one for each stem.
+    scale
+        Of the frequency axis, ``"log"`` or ``"linear"``; a `Picture` keeps its own.
 
     Examples
     --------
@@ -78,10 +80,13 @@ class MaskView(anywidget.AnyWidget):
     grid = traitlets.Dict().tag(sync=True)
     levels = traitlets.List(traitlets.Float()).tag(sync=True)
     position = traitlets.Float(0).tag(sync=True)
+    scale = traitlets.Enum(("log", "linear"), "log").tag(sync=True)
+    scales = traitlets.List(traitlets.Unicode()).tag(sync=True)  # among which one may choose
 
     def __init__(self, shown: StemPlayer | Separation | Picture) -> None:
         player = shown if isinstance(shown, StemPlayer) else None
-        self.picture = _picture(shown)
+        self.picture = _picture(shown, Axis())
+        self._shown = shown
         self._lock = Lock()
         self._asked = False
         names = list(self.picture.stems)
@@ -93,10 +98,35 @@ class MaskView(anywidget.AnyWidget):
             tables=_tables(hues),
             grid=_grid(self.picture),
             levels=[1.0] * len(names),
+            scale=self.picture.axis.scale,
+            scales=[self.picture.axis.scale] if shown is self.picture else ["log", "linear"],
         )
         self.on_msg(self._answer)
         if player:
             player.on_block(self._paint)
+
+    @traitlets.validate("scale")
+    def _check_scale(self, proposal: dict[str, Any]) -> str:
+        scale: str = proposal["value"]
+        if self.scales and scale not in self.scales:
+            raise SettingError(
+                f"a Picture keeps its axis: make one with Axis({scale!r}), or show the song"
+            )
+        return scale
+
+    @traitlets.observe("scale")
+    def _rescale(self, change: dict[str, Any]) -> None:
+        """Paint all anew on the other axis."""
+        if change["new"] == self.picture.axis.scale:
+            return
+        with self._lock:
+            self.picture = _picture(self._shown, Axis(change["new"]))
+            self.grid = _grid(self.picture)
+        if self.player:
+            self.player.on_block(self._paint, remove=True)
+            self.player.on_block(self._paint)
+        elif self._asked:
+            self._answer(self, None, None)
 
     def close(self) -> None:
         """Remove the view and follow the player no longer."""
@@ -129,7 +159,7 @@ class MaskView(anywidget.AnyWidget):
 
 
 @singledispatch
-def _picture(shown: object) -> Picture:
+def _picture(shown: object, _axis: Axis) -> Picture:
     """Return the picture of what is to be shown; a player's fills later."""
     raise SettingError(
         f"a {type(shown).__name__} cannot be shown: pass a StemPlayer, a Separation or a Picture"
@@ -137,22 +167,22 @@ def _picture(shown: object) -> Picture:
 
 
 @_picture.register
-def _(picture: Picture) -> Picture:
+def _(picture: Picture, _axis: Axis) -> Picture:
     return picture
 
 
 @_picture.register
-def _(player: StemPlayer) -> Picture:
+def _(player: StemPlayer, axis: Axis) -> Picture:
     if player.track is None:
         raise SettingError(player.error)
     track, stft = player.track, player.stft
-    return Picture(track.names, stft.frames(track.length), stft=stft, rate=track.rate)
+    return Picture(track.names, stft.frames(track.length), stft=stft, rate=track.rate, axis=axis)
 
 
 @_picture.register
-def _(separation: Separation) -> Picture:
+def _(separation: Separation, axis: Axis) -> Picture:
     stems = {name: stem.samples for name, stem in separation.stems.items()}
-    return Picture.of_stems(stems, rate=separation.rate)
+    return Picture.of_stems(stems, rate=separation.rate, axis=axis)
 
 
 def _grid(shown: Picture) -> dict[str, Any]:

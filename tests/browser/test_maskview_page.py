@@ -270,6 +270,23 @@ def test_it_follows_the_theme(notebook: Notebook, theme: str, *, dark: bool) -> 
     assert (bright(notebook, DRUMS, 10, 440) < 200) == dark
 
 
+@pytest.mark.usefixtures("player")
+def test_the_frequency_axis_can_be_linear(notebook: Notebook) -> None:
+    """Where a tone lies on the canvas moves; what the pointer reads there stays."""
+    log = notebook.page.evaluate("place(0, 5, 1000)[1]")
+    toggle = notebook.page.get_by_role("button", name="Logarithmic frequency axis").last
+    toggle.click()
+    notebook.wait("shown().song.grid.scale === 'linear' && known() > 59.5")
+    assert toggle.get_attribute("aria-pressed") == "false"
+    assert notebook.page.evaluate("place(0, 5, 1000)[1]") > log + 50
+    assert bright(notebook, DRUMS, 5, TONES["drums"]) > 300
+    assert "drums 1.00" in point(notebook, MIXTURE, 5, TONES["drums"])
+    notebook.eventually("view.picture.axis.scale", "linear")
+    notebook.run("view.scale = 'log'")
+    notebook.wait("shown().song.grid.scale === 'log' && known() > 59.5")
+    assert toggle.get_attribute("aria-pressed") == "true"
+
+
 def test_a_picture_alone_has_its_own_levels_and_playhead(notebook: Notebook) -> None:
     notebook.run("""
 from stemlab.picture import Picture
