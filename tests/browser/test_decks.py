@@ -67,6 +67,15 @@ def names(notebook: Notebook, shared: Names) -> Iterator[Names]:
     assert not notebook.problems
 
 
+def sync(notebook: Notebook, names: Names) -> None:
+    """Play the drums of both decks, B on the beat of A."""
+    notebook.run("desk.a.solo('drums'); desk.b.solo('drums')")
+    play(notebook, names, "a")
+    play(notebook, names, "b")
+    click(notebook, "Sync B")
+    heard(notebook, "both", in_step, 2)
+
+
 def test_started_together_they_stay_together(notebook: Notebook, names: Names) -> None:
     """Both play the same song; Space starts both. Not one sample differs over a minute."""
     notebook.run("song_b = desk.b; desk.b = Deck(song(first), rhythm=first)")
@@ -85,12 +94,8 @@ def test_started_together_they_stay_together(notebook: Notebook, names: Names) -
 
 def test_a_synced_deck_keeps_to_the_beat(notebook: Notebook, names: Names) -> None:
     """For a minute the clicks of B lie within 10 ms of A's, which lie on a grid."""
-    notebook.run("desk.a.solo('drums'); desk.b.solo('drums')")
-    play(notebook, names, "a")
-    play(notebook, names, "b")
-    click(notebook, "Sync B")
+    sync(notebook, names)
     true(notebook, "abs(desk.b.tempo - 120 / 126) < 1e-9")
-    heard(notebook, "both", in_step, 2)
     sound = notebook.record("both", MINUTE)
     beats = clicks(sound[:, 0])
     grid = np.polyval(np.polyfit(np.arange(len(beats)), beats, 1), np.arange(len(beats)))
@@ -108,11 +113,7 @@ def test_a_jump_to_where_a_block_begins(notebook: Notebook, names: Names) -> Non
 
 
 def test_sync_follows_tempo_and_jumps(notebook: Notebook, names: Names) -> None:
-    notebook.run("desk.a.solo('drums'); desk.b.solo('drums')")
-    play(notebook, names, "a")
-    play(notebook, names, "b")
-    click(notebook, "Sync B")
-    heard(notebook, "both", in_step, 2)
+    sync(notebook, names)
     notebook.page.get_by_role("slider", name="Tempo A").last.fill("1.08")
 
     def faster(sound: Samples) -> bool:
@@ -126,11 +127,7 @@ def test_sync_follows_tempo_and_jumps(notebook: Notebook, names: Names) -> None:
 
 def test_a_seek_pulls_the_synced_deck_along(notebook: Notebook, names: Names) -> None:
     """A goes off the beat by mouse, by Python and by stopping; B falls in each time."""
-    notebook.run("desk.a.solo('drums'); desk.b.solo('drums')")
-    play(notebook, names, "a")
-    play(notebook, names, "b")
-    click(notebook, "Sync B")
-    heard(notebook, "both", in_step, 2)
+    sync(notebook, names)
     box = notebook.page.locator(".deck.A .overview").last.bounding_box()
     assert box
     notebook.page.mouse.click(box["x"] + 0.3371 * box["width"], box["y"] + 20)
@@ -147,11 +144,7 @@ def test_a_seek_pulls_the_synced_deck_along(notebook: Notebook, names: Names) ->
 
 def test_a_deck_off_the_beat_shows_it(notebook: Notebook, names: Names) -> None:
     """Nudged off the beat, SYNC shows that it was lost; a click brings it back."""
-    notebook.run("desk.a.solo('drums'); desk.b.solo('drums')")
-    play(notebook, names, "a")
-    play(notebook, names, "b")
-    click(notebook, "Sync B")
-    heard(notebook, "both", in_step, 2)
+    sync(notebook, names)
     lost = notebook.page.locator(".deck.B .sync.lost").last
     nudge = notebook.page.get_by_role("button", name="Nudge faster B").last
     nudge.dispatch_event("pointerdown", {"pointerId": 1})
