@@ -2,7 +2,7 @@
 
 import { audio, Master, page } from "./engine.js";
 import { Closeup, CUE_HUES } from "./closeup.js";
-import { button, clock, drawSong, element, meter, press, slider, waveform } from "./controls.js";
+import { button, clock, drawSong, element, meter, percent, press, showFaders, slider, waveform } from "./controls.js";
 import { Crate } from "./crate.js";
 import { Midi } from "./midi.js";
 import { Phones } from "./phones.js";
@@ -152,7 +152,6 @@ class Console {
   }
 }
 
-const percent = (/** @type {number} */ value) => `${Math.round(100 * value)} %`;
 const signed = (/** @type {number} */ value, /** @type {number} */ digits, /** @type {string} */ unit) =>
   `${value < 0 ? "−" : value > 0 ? "+" : "±"}${Math.abs(value).toFixed(digits)}${unit}`;
 const SCALES = {
@@ -328,15 +327,8 @@ class DeckFace {
   /** Brings the controls in line with the model. */
   show() {
     const { model, table } = this;
-    const [levels, mutes, solos, cues] = ["levels", "mutes", "solos", "cues"].map((name) => model.get(name));
-    const gains = table.gains();
-    this.rows.forEach((row, s) => {
-      row.level.show(levels[s]);
-      row.figure.textContent = percent(levels[s]);
-      press(row.mute, mutes[s]);
-      press(row.solo, solos[s]);
-      row.node.classList.toggle("silent", gains[s] === 0);
-    });
+    const cues = model.get("cues");
+    showFaders(this.rows, model, table.gains());
     this.fader?.show(model.get("tempo"));
     if (this.tempoFigure) this.tempoFigure.textContent = SCALES.tempo.text(model.get("tempo"));
     if (this.keyFigure) this.keyFigure.textContent = signed(model.get("semitones"), 0, "");

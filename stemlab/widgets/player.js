@@ -1,7 +1,7 @@
 // StemPlayer's page side: the face of a player.
 
 import { audio, page } from "./engine.js";
-import { button, clock, drawBars, drawSong, element, height, meter, press, slider, waveform } from "./controls.js";
+import { button, clock, drawBars, drawSong, element, height, meter, percent, press, showFaders, slider, waveform } from "./controls.js";
 import { Player } from "./transport.js";
 
 /**
@@ -9,7 +9,6 @@ import { Player } from "./transport.js";
  * @typedef {import("./transport.js").Field} Field
  */
 
-const percent = (/** @type {number} */ value) => `${Math.round(100 * value)} %`;
 const side = (/** @type {number} */ value) =>
   Math.abs(value) < 0.01 ? "centre" : `${percent(Math.abs(value))} ${value < 0 ? "left" : "right"}`;
 const LEVEL = { min: 0, max: 1.5, rest: 1, text: percent };
@@ -176,16 +175,8 @@ class Face {
   /** Brings the controls in line with the model. */
   show() {
     const { model, player } = this;
-    const [levels, mutes, solos, pans] = ["levels", "mutes", "solos", "pans"].map((name) => model.get(name));
-    const gains = player.gains();
-    this.rows.forEach((row, s) => {
-      row.level.show(levels[s]);
-      row.figure.textContent = percent(levels[s]);
-      row.pan.show(pans[s]);
-      press(row.mute, mutes[s]);
-      press(row.solo, solos[s]);
-      row.node.classList.toggle("silent", gains[s] === 0);
-    });
+    showFaders(this.rows, model, player.gains());
+    this.rows.forEach((row, s) => row.pan.show(model.get("pans")[s]));
     this.master?.show(model.get("master"));
     if (this.masterFigure) this.masterFigure.textContent = percent(model.get("master"));
     const sounding = model.get("playing") && player.mine;
