@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ import numpy as np
 from stemlab.metrics import conservation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stemlab.separator import Separator
     from stemlab.spectral import Samples
 
@@ -35,9 +38,10 @@ class Account:
     compute
         Seconds of work for one step of the model, all stages.
     speed
-        Of the whole, in × real time; below 1 it cannot keep up with a live source.
+        Of the whole, in × real time, where all windows of the model are full; below 1 it cannot
+        keep up with a live source.
     cpu
-        CPU seconds for one second of sound, on all cores together.
+        CPU seconds for one second of sound, on all cores together, likewise.
     memory
         Peak of this process while it ran, in bytes.
     conservation
@@ -80,7 +84,27 @@ def window_latency(separator: Separator) -> float:
     return (own.n_fft // 2 + masks) / separator.rate
 
 
-def measure(separator: Separator, mix: Samples, block: int = 0) -> tuple[Samples, Account]:
+def windows(separator: Separator, samples: int) -> int:
+    """Return how often the model runs for a sound of so many samples.
+
+    Examples
+    --------
+    >>> from stemlab.separator import Separator
+    >>> windows(Separator(), 44_100), windows(Separator(past=384), 6 * 44_100)
+    (1, 4)
+    """
+    card = separator.model.card
+    frames = separator.past + card.stft.frames(samples)
+    step = separator.step // card.hop
+    return 1 + max(0, -(-(frames - card.frames) // step))
+
+
+def measure(
+    separator: Separator,
+    mix: Samples,
+    block: int = 0,
+    progress: Callable[[float], object] | None = None,
+) -> tuple[Samples, Account]:
     """Separate a sound and take account of it.
 
     Parameters
@@ -91,6 +115,8 @@ def measure(separator: Separator, mix: Samples, block: int = 0) -> tuple[Samples
         [samples, 2], at the separator's rate.
     block
         Samples that the player of a live stream takes at once.
+    progress
+        Called with the seconds that have just been done. To cancel, raise from it.
 
     Returns
     -------
@@ -109,19 +135,25 @@ def measure(separator: Separator, mix: Samples, block: int = 0) -> tuple[Samples
     True
     """
     reset_peak_memory()
+    rate, parts = separator.rate, []
     start, cpu = time.perf_counter(), time.process_time()
-    stems = np.concatenate([part.stems for part in separator.stream([mix])], axis=1)
+    with closing(separator.stream([mix])) as stream:
+        for part in stream:
+            parts.append(part.stems)
+            if progress:
+                progress(len(part.mix) / rate)
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     memory = peak_memory()
-    rate = separator.rate
-    seconds = len(mix) / rate
+    stems = np.concatenate(parts, axis=1)
+    # The last window costs as much as the others, however little of it is sound.
+    runs, step = windows(separator, len(mix)), separator.step / rate
     return stems, Account(
         window=window_latency(separator),
         lookahead=separator.lookahead * separator.model.card.hop / rate,
         buffer=(2 * separator.step + separator.batch + block) / rate,
-        compute=separator.step / rate * wall / seconds,
-        speed=seconds / wall,
-        cpu=cpu / seconds,
+        compute=wall / runs,
+        speed=runs * step / wall,
+        cpu=cpu / (runs * step),
         memory=memory,
         conservation=conservation(mix, stems),
         nola=separator.stft.evenness,

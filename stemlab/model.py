@@ -225,7 +225,7 @@ class StemModel:
         self.card = replace(known, frames=frames or known.frames)
         self._resized = self.card.frames != known.frames
         self.runtime = _choose_runtime(self.card, runtime)
-        self.threads = threads or min(4, _cores())
+        self.threads = threads or min(4, cores())
         self._lock = Lock()
         self._interpreter = self._load(delegates)
         self._input = self._interpreter.get_input_details()[0]["index"]
@@ -338,7 +338,8 @@ def _hushed() -> Iterator[None]:
             os.close(kept)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     allowed: set[int] = getattr(os, "sched_getaffinity", lambda _: set[int]())(0)
     return len(allowed) or os.cpu_count() or 1
 

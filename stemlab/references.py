@@ -68,16 +68,24 @@ class Song:
         AudioWarning
             For each of them; what is missing counts as silence.
         """
+        for sentence in self.short(rate):
+            warnings.warn(
+                f"{sentence}; what is missing counts as silence", AudioWarning, stacklevel=2
+            )
+
+    def short(self, rate: int) -> Iterator[str]:
+        """Yield a sentence on each reference that ends before the mixture does.
+
+        Raises
+        ------
+        AudioError
+            If a file cannot be read.
+        """
         whole = max(_seconds(source, rate) for source in self.mixed)
         for name, source in self.stems.items():
             seconds = _seconds(source, rate)
             if seconds < whole - PADDING:
-                warnings.warn(
-                    f"{source.path}: {name} ends at {seconds:.1f} s, the mix at {whole:.1f} s; "
-                    "what is missing counts as silence",
-                    AudioWarning,
-                    stacklevel=2,
-                )
+                yield f"{source.path}: {name} ends at {seconds:.1f} s, the mix at {whole:.1f} s"
 
 
 def find_songs(place: Path) -> list[Song]:
@@ -271,7 +279,7 @@ def read_stretch(
         _taken(sources, rate, first, count)
         for sources in (song.mixed, *(references_of(song.stems, target) for target in targets))
     ]
-    return mixture, np.stack(references)
+    return mixture, np.stack(references) if references else np.zeros((0, *mixture.shape), np.float32)
 
 
 def references_of(stems: Mapping[str, Source], target: Target) -> list[Source]:

@@ -1,0 +1,124 @@
+"""What a setting costs and what it is worth, as a page shows it: a bar, words and a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stemlab.account import Account
+    from stemlab.labs.trial import Sdrs
+
+# Of the parts of latency: Okabe and Ito's hues that no stem of the usual four has, and a grey.
+HUES = {"window": "#009e73", "look-ahead": "#cc79a7", "buffer": "#999999", "compute": "#f0e442"}
+MEBI = 1 << 20
+
+STYLE = """<style>
+.stemlab-bill { line-height: 1.45; font-variant-numeric: tabular-nums; }
+.stemlab-bill .bar { display: flex; height: 26px; margin: 4px 0; border-radius: 4px; overflow: hidden; }
+.stemlab-bill .bar span { min-width: 3px; }
+.stemlab-bill .bar span + span { border-left: 1px solid var(--jp-layout-color1, #fff); }
+.stemlab-bill .part { display: inline-block; margin-right: 14px; white-space: nowrap; }
+.stemlab-bill .part::before { content: ""; display: inline-block; width: 11px; height: 11px; margin-right: 5px;
+  border: 1px solid var(--jp-border-color1, #888); background: var(--hue); }
+.stemlab-bill table { margin: 6px 0 2px; border-collapse: collapse; }
+.stemlab-bill :is(td, th) { padding: 1px 10px 1px 0; text-align: right; font-weight: 400; }
+.stemlab-bill :is(th, td):first-child { text-align: left; }
+.stemlab-bill thead th { border-bottom: 1px solid var(--jp-border-color1, #888); }
+.stemlab-bill caption { text-align: left; caption-side: bottom; }
+.stemlab-bill .own { font-weight: 700; }
+</style>"""
+
+
+def bill(
+    account: Account,
+    sdr: Sdrs,
+    ceilings: Mapping[str, Sdrs],
+    before: Sdrs | None = None,
+) -> str:
+    """Write an account as HTML.
+
+    Parameters
+    ----------
+    account
+        Of the setting.
+    sdr
+        Of the model's stems in dB, empty where there are no references.
+    ceilings
+        SDR of the stems by the name of the oracle; empty while they are not known.
+    before
+        SDR of the setting that was tried before.
+    """
+    return f'<div class="stemlab-bill">{_latency(account)}{_facts(account)}' + (
+        _table(sdr, ceilings, before or {}) if sdr else "No references, so no SDR."
+    ) + "</div>"
+
+
+def duration(seconds: float) -> str:
+    """Write a time with three digits.
+
+    >>> duration(0.0929), duration(1.579)
+    ('92.9 ms', '1.58 s')
+    """
+    return f"{1000 * seconds:#.3g} ms".replace(". ", " ") if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _latency(account: Account) -> str:
+    parts = {
+        "window": account.window,
+        "look-ahead": account.lookahead,
+        "buffer": account.buffer,
+        "compute": account.compute,
+    }
+    words = {name: f"{name} {duration(seconds)}" for name, seconds in parts.items()}
+    total = f"Latency {duration(account.latency)}"
+    bars = "".join(
+        f'<span style="flex: {seconds:.6f}; background: {HUES[name]}" title="{words[name]}"></span>'
+        for name, seconds in parts.items()
+    )
+    legend = "".join(
+        f'<span class="part" style="--hue: {HUES[name]}">{text}</span>'
+        for name, text in words.items()
+    )
+    said = f"{total}: {', '.join(words.values())}"
+    return (
+        f'<div><b>{total}</b>, algorithmic {duration(account.algorithmic)} (window + look-ahead)'
+        f'</div><div class="bar" role="img" aria-label="{said}">{bars}</div><div>{legend}</div>'
+    )
+
+
+def _facts(account: Account) -> str:
+    facts = (
+        f"<b>{account.speed:.1f} × real time</b>",
+        f"{account.cpu:.3f} CPU s a second",
+        f"peak memory {account.memory / MEBI:.0f} MiB",
+        f"NOLA {account.nola:.2f}, COLA {'yes' if account.cola else 'no'}",
+        f"stems − mix {account.conservation:.0f} dB",
+    )
+    return f"<div>{' · '.join(facts)}</div>"
+
+
+def _table(sdr: Sdrs, ceilings: Mapping[str, Sdrs], before: Sdrs) -> str:
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("stem", "model", *ceilings))
+    last = '<th scope="col">best − model</th>' if ceilings else ""
+    rows = "".join(_row(stem, sdr[stem], ceilings, before.get(stem)) for stem in sdr)
+    note = (
+        "SDR in dB. Far below the oracles: the masks are to blame. Oracles low: the grid is."
+        if ceilings
+        else "SDR in dB. The oracles are being computed."
+    )
+    return (
+        f"<table><caption>{note}</caption><thead><tr>{head}{last}</tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _row(stem: str, own: float, ceilings: Mapping[str, Sdrs], before: float | None) -> str:
+    change = "" if before is None else f" ({own - before:+.2f})"
+    best = [found[stem] for found in ceilings.values()]
+    cells = "".join(f"<td>{value:.2f}</td>" for value in best)
+    gap = f"<td>{max(best) - own:.2f}</td>" if best else ""
+    return (
+        f'<tr><th scope="row">{stem}</th><td class="own">{own:.2f}{change}</td>{cells}{gap}</tr>'
+    )

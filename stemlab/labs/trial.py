@@ -1,0 +1,182 @@
+"""A setting tried on a few bars of a song: how it sounds, what it costs, what was possible."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from stemlab.account import Account, measure
+from stemlab.audio import Audio
+from stemlab.errors import AudioError, SettingError
+from stemlab.evaluation import ceilings, grouped, score
+from stemlab.references import Song, Source, Target, find_songs, match, read_stretch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stemlab.separator import Separator
+    from stemlab.spectral import Samples, Stft, Window
+    from stemlab.sweep import Setting
+
+# SDR in dB by the name of the stem.
+Sdrs: TypeAlias = dict[str, float]
+
+SECONDS = 12 * 60 / 106
+"""Length of what is tried: three bars of the demo song."""
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A few seconds of a song.
+
+    Attributes
+    ----------
+    song
+        The sound file.
+    references
+        The folder, or stem file, with its true stems; None where they are not known.
+    start
+        Where it begins, in seconds.
+    """
+
+    song: Path
+    references: Path | None = None
+    start: float = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial: the stems by name, their account, their SDR where it is known."""
+
+    stems: dict[str, Audio]
+    account: Account
+    sdr: Sdrs
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting on an excerpt.
+
+    Examples
+    --------
+    >>> from stemlab import demo
+    >>> from stemlab.sweep import Setting
+    >>> trial = Trial(Setting(hop=512), Excerpt(demo.path(), demo.path().parent, 27))
+    >>> outcome = trial.run()
+    >>> best = trial.ceilings()["IRM"]
+    >>> all(outcome.sdr[stem] < best[stem] for stem in best)
+    True
+    """
+
+    setting: Setting
+    excerpt: Excerpt
+
+    def check(self) -> None:
+        """Make sure that it can be run.
+
+        Raises
+        ------
+        StemlabError
+            If it cannot: the sentence says why.
+        """
+        separator = self.setting.separator()
+        _read(self.excerpt, _targets(self.excerpt, separator), separator.rate)
+
+    def run(self, progress: Callable[[float], object] | None = None) -> Outcome:
+        """Separate the excerpt.
+
+        Parameters
+        ----------
+        progress
+            See `stemlab.account.measure`.
+
+        Raises
+        ------
+        StemlabError
+            If files, model or settings do not allow it.
+        """
+        separator = self.setting.separator()
+        targets = _targets(self.excerpt, separator)
+        mix, references = _read(self.excerpt, targets, separator.rate)
+        stems, account = measure(separator, mix, progress=progress)
+        named = {
+            name: Audio(stem, separator.rate)
+            for name, stem in zip(separator.stems, stems, strict=True)
+        }
+        sdr = _sdrs(targets, references, grouped(stems, targets)) if targets else {}
+        return Outcome(named, account, sdr)
+
+    def ceilings(self) -> dict[str, Sdrs]:
+        """Return what each of `stemlab.evaluation.ORACLES` reaches in the setting's transform."""
+        separator = self.setting.separator()
+        targets = _targets(self.excerpt, separator)
+        return _ceilings(self.excerpt, targets, separator.rate, separator.stft) if targets else {}
+
+
+def parse_window(text: str) -> Window:
+    """Return the window that a text names, spelt as in Python or with blanks.
+
+    Raises
+    ------
+    SettingError
+        If it is neither.
+
+    Examples
+    --------
+    >>> parse_window("hann"), parse_window("kaiser 8.6"), parse_window("('tukey', 0.5)")
+    ('hann', ('kaiser', 8.6), ('tukey', 0.5))
+    """
+    try:
+        if text.lstrip().startswith("("):
+            name, *numbers = ast.literal_eval(text.strip())
+            return (str(name), *(tuple(n) if isinstance(n, list) else n for n in numbers))
+        name, *words = text.split()
+        return (name, *map(float, words)) if words else name
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise SettingError(
+            f"window {text!r} cannot be read: write hann, kaiser 8.6 or ('kaiser', 8.6)"
+        ) from error
+
+
+def _targets(excerpt: Excerpt, separator: Separator) -> tuple[Target, ...]:
+    song = _song(excerpt.song, excerpt.references, separator.rate)
+    return tuple(match(separator.stems, song.stems)) if song.stems else ()
+
+
+def _sdrs(targets: tuple[Target, ...], references: Samples, estimates: Samples) -> Sdrs:
+    scores = score(references, estimates, rate=0)
+    return {target.name: one["sdr"] for target, one in zip(targets, scores, strict=True)}
+
+
+@lru_cache(maxsize=4)
+def _song(path: Path, references: Path | None, rate: int) -> Song:
+    """Return a song with its references, all of which are as long as it is."""
+    if references is None:
+        return Song(path.name, Source(path), {})
+    found = find_songs(references)
+    if len(found) > 1:
+        raise AudioError(f"{references}: holds {len(found)} songs; name the folder of one")
+    song = Song(path.name, Source(path), found[0].stems)
+    for sentence in song.short(rate):
+        raise AudioError(f"{sentence}; give a reference as long as the mix")
+    return song
+
+
+@lru_cache(maxsize=4)
+def _read(excerpt: Excerpt, targets: tuple[Target, ...], rate: int) -> tuple[Samples, Samples]:
+    song = _song(excerpt.song, excerpt.references, rate)
+    return read_stretch(song, targets, rate, excerpt.start, SECONDS)
+
+
+@lru_cache(maxsize=64)
+def _ceilings(
+    excerpt: Excerpt, targets: tuple[Target, ...], rate: int, stft: Stft
+) -> dict[str, Sdrs]:
+    mix, references = _read(excerpt, targets, rate)
+    return {
+        oracle: _sdrs(targets, references, stems)
+        for oracle, stems in ceilings(mix, references, stft).items()
+    }
