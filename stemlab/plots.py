@@ -54,7 +54,7 @@ def plot_spectrogram(picture: Picture) -> Figure:
     """
     figure = _figure(9, 4)
     [axes] = _column(figure, 1)
-    _levels(axes, picture, picture.levels(), "Mixture")
+    draw_levels(axes, picture, picture.levels(), "Mixture")
     return figure
 
 
@@ -84,11 +84,11 @@ def plot_masks(picture: Picture, levels: Sequence[float] | None = None) -> Figur
     if levels is not None:
         panels["What you keep"] = picture.heard(levels)
     for axes, (title, cells) in zip(_column(left, len(panels)), panels.items(), strict=True):
-        _levels(axes, picture, cells, title)
+        draw_levels(axes, picture, cells, title)
     masks, hues = picture.masks(), colours.hues(picture.stems)
     for i, axes in enumerate(_column(right, len(hues))):
         table = colours.ramp(hues[i], dark=False)
-        _image(axes, picture, masks[..., i], f"Mask: {picture.stems[i]}", table, (0, 1))
+        draw_cells(axes, picture, masks[..., i], f"Mask: {picture.stems[i]}", table, (0, 1))
     return figure
 
 
@@ -223,11 +223,12 @@ def _column(figure: Figure | SubFigure, count: int) -> list[Axes]:
     return column
 
 
-def _levels(axes: Axes, picture: Picture, cells: NDArray[np.float32], title: str) -> None:
-    _image(axes, picture, cells, title, colours.magma(), SHOWN, "dB")
+def draw_levels(axes: Axes, picture: Picture, cells: NDArray[np.float32], title: str) -> None:
+    """Draw levels [columns, rows] in dB on the picture's axes."""
+    draw_cells(axes, picture, cells, title, colours.magma(), SHOWN, "dB")
 
 
-def _image(
+def draw_cells(
     axes: Axes,
     picture: Picture,
     cells: NDArray[np.float32],
@@ -236,7 +237,21 @@ def _image(
     limits: tuple[float, float],
     unit: str = "",
 ) -> None:
-    """Draw cells [columns, rows] on the picture's axes."""
+    """Draw cells [columns, rows] on the picture's axes.
+
+    Parameters
+    ----------
+    axes
+        Where; the vertical axis is labelled, the time axis is not.
+    picture
+        What the cells' columns and rows stand for.
+    cells
+        Values, [columns, rows].
+    title
+        Stands above.
+    table, limits, unit
+        Colours, the values of the first and the last of them, and what is written beside them.
+    """
     from matplotlib.colors import ListedColormap
 
     image = axes.imshow(

@@ -1,0 +1,89 @@
+"""Fewer bits for a network's weights: what rounding costs, to be measured and heard."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from stemlab.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from stemlab.model import Card
+
+MOST = 127  # the largest int8 weight, the smallest is −127
+
+
+class Coarse(NamedTuple):
+    """A network with rounded kernels, and the bytes it would take with them packed tightly."""
+
+    card: Card
+    size: int
+
+
+def round_weights(weights: NDArray[np.int8], bits: int) -> NDArray[np.int8]:
+    """Round int8 weights to what so many bits hold, 0 and as many steps on both sides of it.
+
+    Examples
+    --------
+    >>> round_weights(np.array([-127, -20, 3, 40, 100], np.int8), 3)
+    array([-127,   0,   0,  42,  85], dtype=int8)
+    """
+    steps = 2 ** (bits - 1) - 1
+    rounded: NDArray[np.float64] = np.rint(np.rint(weights * (steps / MOST)) * (MOST / steps))
+    return rounded.astype(np.int8)
+
+
+def coarsen(card: Card, bits: int, folder: Path) -> Coarse:
+    """Write a model whose int8 kernels are rounded further.
+
+    Everything else of the file stays as it is, the scale of each output channel too; the rounded
+    values are stored as int8 again, so that every runtime reads them.
+
+    Parameters
+    ----------
+    card
+        A model with int8 weights.
+    bits
+        2 to 8; at 8 nothing changes.
+    folder
+        Where the network is written.
+
+    Raises
+    ------
+    SettingError
+        If the bits are too few or too many, or the model has no int8 weights.
+    """
+    if not 2 <= bits <= 8:  # noqa: PLR2004 - as documented
+        raise SettingError(f"{bits} bits: choose 2 to 8, what an int8 weight can be rounded to")
+    network = bytearray(card.path.read_bytes())
+    packed = size = len(network)
+    for kernel in _kernels(network):
+        kernel[:] = round_weights(kernel, bits)
+        packed -= kernel.size * (8 - bits) // 8
+    if packed == size and bits < 8:  # noqa: PLR2004 - bits of an int8
+        raise SettingError(f"{card.name} has no int8 weights to round; choose another model")
+    path = folder / f"{card.name}-{bits}-bit.tflite"
+    path.write_bytes(network)
+    digest = hashlib.sha256(network).hexdigest()
+    return Coarse(replace(card, path=path, sha256=digest, precision=f"{bits}-bit weights"), packed)
+
+
+def _kernels(network: bytearray) -> Iterator[NDArray[np.int8]]:
+    """Yield the int8 constants of a `.tflite` file in place, each flat."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(network, 0)
+    graph = model.Subgraphs(0)
+    for i in range(graph.TensorsLength()):
+        tensor = graph.Tensors(i)
+        buffer = model.Buffers(tensor.Buffer())
+        if tensor.Type() == schema.TensorType.INT8 and buffer.Size():
+            yield np.frombuffer(network, np.int8, buffer.Size(), buffer.Offset())
