@@ -120,8 +120,9 @@ def extend(masks: Masks, bins: int, extension: str = "octave") -> Masks:
     -------
     Masks for all bins, [frames, bins, channels, stems].
     """
-    band = masks.shape[1]
-    full = np.empty((len(masks), bins, *masks.shape[2:]), np.float32)
+    frames, band, channels, stems = masks.shape
+    # Laid out in memory as the inverse transform reads it: bin by bin.
+    full = np.empty((frames, stems, channels, bins), np.float32).transpose(0, 3, 2, 1)
     full[:, :band] = masks
     full[:, band:] = EXTENSIONS[extension](masks)
     return full

@@ -359,9 +359,10 @@ class _Synthesis:
         # The last stem is what the others leave: one synthesis less, and the sum is the mix.
         parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
         mix = self._mixture.samples.take(min(len(parts), len(self._mixture.samples)))
-        parts = parts[: len(mix)]
-        stems = np.concatenate([parts, (mix - parts.sum(-1))[..., None]], axis=-1)
-        block = StemBlock(self._start, mix, np.moveaxis(stems, -1, 0), self._frame, spectrum, masks)
+        stems = np.empty((masks.shape[-1], *mix.shape), np.float32)
+        stems[:-1] = np.moveaxis(parts[: len(mix)], -1, 0)
+        stems[-1] = mix - stems[:-1].sum(0)
+        block = StemBlock(self._start, mix, stems, self._frame, spectrum, masks)
         self._start += len(mix)
         self._frame += len(masks)
         return block
