@@ -354,7 +354,7 @@ def test_linked_sliders_move_while_the_kernel_works(
 
 JUMPS = """async (id) => {
   for (let i = 0; i < 200; i++) {
-    stemlab.players.get(id).seek((i * 7.3) % 38);
+    stemlab.players.get(id).seek((i * 7.3) % 30);
     await new Promise((done) => setTimeout(done, 15));
   }
   stemlab.players.get(id).seek(10);
