@@ -279,7 +279,9 @@ def read_stretch(
         _taken(sources, rate, first, count)
         for sources in (song.mixed, *(references_of(song.stems, target) for target in targets))
     ]
-    return mixture, np.stack(references) if references else np.zeros((0, *mixture.shape), np.float32)
+    return mixture, np.stack(references) if references else np.zeros(
+        (0, *mixture.shape), np.float32
+    )
 
 
 def references_of(stems: Mapping[str, Source], target: Target) -> list[Source]:

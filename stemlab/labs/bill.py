@@ -16,12 +16,19 @@ MEBI = 1 << 20
 
 STYLE = """<style>
 .stemlab-bill { line-height: 1.45; font-variant-numeric: tabular-nums; }
-.stemlab-bill .bar { display: flex; height: 26px; margin: 4px 0; border-radius: 4px; overflow: hidden; }
+.stemlab-bill .bar { display: flex; height: 26px; margin: 4px 0; }
 .stemlab-bill .bar span { min-width: 3px; }
 .stemlab-bill .bar span + span { border-left: 1px solid var(--jp-layout-color1, #fff); }
 .stemlab-bill .part { display: inline-block; margin-right: 14px; white-space: nowrap; }
-.stemlab-bill .part::before { content: ""; display: inline-block; width: 11px; height: 11px; margin-right: 5px;
-  border: 1px solid var(--jp-border-color1, #888); background: var(--hue); }
+.stemlab-bill .part::before {
+  content: "";
+  display: inline-block;
+  width: 11px;
+  height: 11px;
+  margin-right: 5px;
+  border: 1px solid var(--jp-border-color1, #888);
+  background: var(--hue);
+}
 .stemlab-bill table { margin: 6px 0 2px; border-collapse: collapse; }
 .stemlab-bill :is(td, th) { padding: 1px 10px 1px 0; text-align: right; font-weight: 400; }
 .stemlab-bill :is(th, td):first-child { text-align: left; }
@@ -50,9 +57,11 @@ def bill(
     before
         SDR of the setting that was tried before.
     """
-    return f'<div class="stemlab-bill">{_latency(account)}{_facts(account)}' + (
-        _table(sdr, ceilings, before or {}) if sdr else "No references, so no SDR."
-    ) + "</div>"
+    return (
+        f'<div class="stemlab-bill">{_latency(account)}{_facts(account)}'
+        + (_table(sdr, ceilings, before or {}) if sdr else "No references, so no SDR.")
+        + "</div>"
+    )
 
 
 def duration(seconds: float) -> str:
@@ -83,7 +92,7 @@ def _latency(account: Account) -> str:
     )
     said = f"{total}: {', '.join(words.values())}"
     return (
-        f'<div><b>{total}</b>, algorithmic {duration(account.algorithmic)} (window + look-ahead)'
+        f"<div><b>{total}</b>, algorithmic {duration(account.algorithmic)} (window + look-ahead)"
         f'</div><div class="bar" role="img" aria-label="{said}">{bars}</div><div>{legend}</div>'
     )
 
@@ -119,6 +128,4 @@ def _row(stem: str, own: float, ceilings: Mapping[str, Sdrs], before: float | No
     best = [found[stem] for found in ceilings.values()]
     cells = "".join(f"<td>{value:.2f}</td>" for value in best)
     gap = f"<td>{max(best) - own:.2f}</td>" if best else ""
-    return (
-        f'<tr><th scope="row">{stem}</th><td class="own">{own:.2f}{change}</td>{cells}{gap}</tr>'
-    )
+    return f'<tr><th scope="row">{stem}</th><td class="own">{own:.2f}{change}</td>{cells}{gap}</tr>'

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
-from functools import lru_cache
+import json
+from dataclasses import dataclass, fields
+from functools import cache, lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 
 from stemlab.account import Account, measure
 from stemlab.audio import Audio
 from stemlab.errors import AudioError, SettingError
 from stemlab.evaluation import ceilings, grouped, score
+from stemlab.labs.coarse import coarsen
+from stemlab.model import find
 from stemlab.references import Song, Source, Target, find_songs, match, read_stretch
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ SECONDS = 12 * 60 / 106
 
 
 @dataclass(frozen=True)
-class Excerpt:
+class Passage:
     """A few seconds of a song.
 
     Attributes
@@ -58,13 +62,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting on an excerpt.
+    """A setting on a passage.
 
     Examples
     --------
     >>> from stemlab import demo
     >>> from stemlab.sweep import Setting
-    >>> trial = Trial(Setting(hop=512), Excerpt(demo.path(), demo.path().parent, 27))
+    >>> trial = Trial(Setting(hop=512), Passage(demo.path(), demo.path().parent, 27))
     >>> outcome = trial.run()
     >>> best = trial.ceilings()["IRM"]
     >>> all(outcome.sdr[stem] < best[stem] for stem in best)
@@ -72,7 +76,7 @@ class Trial:
     """
 
     setting: Setting
-    excerpt: Excerpt
+    passage: Passage
 
     def check(self) -> None:
         """Make sure that it can be run.
@@ -83,10 +87,10 @@ class Trial:
             If it cannot: the sentence says why.
         """
         separator = self.setting.separator()
-        _read(self.excerpt, _targets(self.excerpt, separator), separator.rate)
+        _read(self.passage, _targets(self.passage, separator), separator.rate)
 
     def run(self, progress: Callable[[float], object] | None = None) -> Outcome:
-        """Separate the excerpt.
+        """Separate the passage.
 
         Parameters
         ----------
@@ -99,8 +103,8 @@ class Trial:
             If files, model or settings do not allow it.
         """
         separator = self.setting.separator()
-        targets = _targets(self.excerpt, separator)
-        mix, references = _read(self.excerpt, targets, separator.rate)
+        targets = _targets(self.passage, separator)
+        mix, references = _read(self.passage, targets, separator.rate)
         stems, account = measure(separator, mix, progress=progress)
         named = {
             name: Audio(stem, separator.rate)
@@ -112,8 +116,30 @@ class Trial:
     def ceilings(self) -> dict[str, Sdrs]:
         """Return what each of `stemlab.evaluation.ORACLES` reaches in the setting's transform."""
         separator = self.setting.separator()
-        targets = _targets(self.excerpt, separator)
-        return _ceilings(self.excerpt, targets, separator.rate, separator.stft) if targets else {}
+        targets = _targets(self.passage, separator)
+        return _ceilings(self.passage, targets, separator.rate, separator.stft) if targets else {}
+
+
+@cache
+def coarse(model: str, bits: int) -> str:
+    """Return the file of a model with its weights rounded to so many bits, made on demand.
+
+    Raises
+    ------
+    StemlabError
+        If there is no such model, or it cannot be rounded; see `stemlab.labs.coarse.coarsen`.
+    """
+    card, _ = coarsen(find(model), bits, Path(_folder().name))
+    known = {field.name: getattr(card, field.name) for field in fields(card)}
+    known.pop("path")
+    card.path.with_suffix(".json").write_text(json.dumps(known), encoding="utf-8")
+    return str(card.path)
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    """Return a folder that is removed with this process."""
+    return TemporaryDirectory(prefix="stemlab-")
 
 
 def parse_window(text: str) -> Window:
@@ -141,8 +167,8 @@ def parse_window(text: str) -> Window:
         ) from error
 
 
-def _targets(excerpt: Excerpt, separator: Separator) -> tuple[Target, ...]:
-    song = _song(excerpt.song, excerpt.references, separator.rate)
+def _targets(passage: Passage, separator: Separator) -> tuple[Target, ...]:
+    song = _song(passage.song, passage.references, separator.rate)
     return tuple(match(separator.stems, song.stems)) if song.stems else ()
 
 
@@ -166,16 +192,16 @@ def _song(path: Path, references: Path | None, rate: int) -> Song:
 
 
 @lru_cache(maxsize=4)
-def _read(excerpt: Excerpt, targets: tuple[Target, ...], rate: int) -> tuple[Samples, Samples]:
-    song = _song(excerpt.song, excerpt.references, rate)
-    return read_stretch(song, targets, rate, excerpt.start, SECONDS)
+def _read(passage: Passage, targets: tuple[Target, ...], rate: int) -> tuple[Samples, Samples]:
+    song = _song(passage.song, passage.references, rate)
+    return read_stretch(song, targets, rate, passage.start, SECONDS)
 
 
 @lru_cache(maxsize=64)
 def _ceilings(
-    excerpt: Excerpt, targets: tuple[Target, ...], rate: int, stft: Stft
+    passage: Passage, targets: tuple[Target, ...], rate: int, stft: Stft
 ) -> dict[str, Sdrs]:
-    mix, references = _read(excerpt, targets, rate)
+    mix, references = _read(passage, targets, rate)
     return {
         oracle: _sdrs(targets, references, stems)
         for oracle, stems in ceilings(mix, references, stft).items()
