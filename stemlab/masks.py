@@ -180,6 +180,31 @@ class Regridder:
         return _between(_between(known, frames, 0), self._bins, 1)
 
 
+def carry(masks: Masks, native: Stft, target: Stft, length: int) -> Masks:
+    """Carry all masks of a sound to the grid of another transform; see `Regridder`.
+
+    Parameters
+    ----------
+    masks
+        In the grid of `native`, [frames, band, channels, stems].
+    native, target
+        The transforms.
+    length
+        Of the sound, in samples.
+
+    Examples
+    --------
+    >>> from stemlab.spectral import Stft
+    >>> native = Stft(4096, 1024)
+    >>> masks = np.full((native.frames(9000), native.bins, 2, 4), 0.25, np.float32)
+    >>> carry(masks, native, Stft(1024, 256), 9000).shape
+    (39, 513, 2, 4)
+    """
+    regridder, frames = Regridder(native, target, masks.shape[1]), target.frames(length)
+    carried, rest = regridder.push(masks), regridder.flush(frames)
+    return (carried if rest is None else np.concatenate([carried, rest]))[:frames]
+
+
 def _between(masks: Masks, places: NDArray[np.float64], axis: int) -> Masks:
     """Interpolate linearly along an axis, holding the ends."""
     places = places.clip(0, masks.shape[axis] - 1)
