@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from stemlab.audio import Audio
 from stemlab.errors import SettingError
+from stemlab.metrics import sdr
+from stemlab.model import find
+from stemlab.separator import Separator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from stemlab.labs.excerpt import Excerpt
     from stemlab.model import Card
+    from stemlab.spectral import Samples
 
+FAST = "stemlab-4-fast"
 MOST = 127  # the largest int8 weight, the smallest is −127
 
 
@@ -87,3 +95,21 @@ def _kernels(network: bytearray) -> Iterator[NDArray[np.int8]]:
         buffer = model.Buffers(tensor.Buffer())
         if tensor.Type() == schema.TensorType.INT8 and buffer.Size():
             yield np.frombuffer(network, np.int8, buffer.Size(), buffer.Offset())
+
+
+class Tried(NamedTuple):
+    """A network of fewer bits: its stems, their SDR, its size in MB."""
+
+    stems: dict[str, Samples]
+    sdr: dict[str, float]
+    size: float
+
+
+def try_bits(excerpt: Excerpt, bits: int) -> Tried:
+    """Separate an excerpt with weights of so many bits."""
+    with TemporaryDirectory() as folder:
+        coarse = coarsen(find(FAST), bits, Path(folder))
+        separation = Separator(coarse.card).separate(Audio(excerpt.mix, excerpt.rate))
+    stems = {name: stem.samples for name, stem in separation.stems.items()}
+    scores = {name: sdr(excerpt.stems[name], stem) for name, stem in stems.items()}
+    return Tried(stems, scores, coarse.size / 1e6)

@@ -96,7 +96,7 @@ class MaskView(anywidget.AnyWidget):
             stems=names,
             hues=hues,
             tables=_tables(hues),
-            grid=_grid(self.picture),
+            grid=grid_of(self.picture),
             levels=[1.0] * len(names),
             scale=self.picture.axis.scale,
             scales=[self.picture.axis.scale] if shown is self.picture else ["log", "linear"],
@@ -121,7 +121,7 @@ class MaskView(anywidget.AnyWidget):
             return
         with self._lock:
             self.picture = _picture(self._shown, Axis(change["new"]))
-            self.grid = _grid(self.picture)
+            self.grid = grid_of(self.picture)
         if self.player:
             self.player.on_block(self._paint, remove=True)
             self.player.on_block(self._paint)
@@ -185,7 +185,7 @@ def _(separation: Separation, axis: Axis) -> Picture:
     return Picture.of_stems(stems, rate=separation.rate, axis=axis)
 
 
-def _grid(shown: Picture) -> dict[str, Any]:
+def grid_of(shown: Picture) -> dict[str, Any]:
     """Return what the cells stand for, as maskview.js declares it."""
     return {
         "columns": len(shown.columns),

@@ -1,0 +1,231 @@
+"""One step of a lesson: something to move, and the sound, words and picture that follow it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from html import escape
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet
+
+import ipywidgets
+import numpy as np
+
+from stemlab.audio import RATE, Audio
+from stemlab.errors import StemlabError
+from stemlab.widgets.maskview import MaskView
+from stemlab.widgets.player import StemPlayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from matplotlib.figure import Figure
+
+    from stemlab.spectral import Samples
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment gives for one setting of its controls.
+
+    Attributes
+    ----------
+    sounds
+        What plays, by name, each [samples, 2]; names, number and length stay the same.
+    words
+        What to know of it, in HTML.
+    draw
+        Draws what to see of it, if a `MaskView` does not show it, when the sound has gone out. The
+        figure's label tells those who cannot see it what it shows.
+    """
+
+    sounds: dict[str, Samples]
+    words: str
+    draw: Callable[[], Figure] | None = None
+
+
+class Experiment(ipywidgets.VBox):  # type: ignore[misc]
+    """Controls, and below them what they make: words, picture, player.
+
+    Each change is worked out anew and heard at once where the music plays; a second change that
+    comes meanwhile waits, and those between are passed over. Only one experiment plays at a time.
+
+    Parameters
+    ----------
+    make
+        Takes the controls' values by name. What is wrong with them it says by raising a
+        `StemlabError`: its sentence is shown below the controls, and all else stays as it was.
+    controls
+        Widgets with a value, by name.
+    solo
+        Which of the sounds is heard alone at first; all of them without it.
+    view
+        Whether a `MaskView` shows the sounds as parts of their sum.
+
+    Attributes
+    ----------
+    controls, player, words
+        The parts; ``controls["stem"].value = "bass"`` does what the page does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def tone(level):
+    ...     return Outcome({"tone": np.full((44_100, 2), level, np.float32)}, f"level {level}")
+    >>> half = Experiment(tone, {"level": ipywidgets.FloatSlider(0.5, max=1)})
+    >>> half.controls["level"].value = 0.25
+    >>> half.words.value, float(half.player.track.read(0, 1)[0].max())
+    ('level 0.25', 0.25)
+    >>> half.close()
+    """
+
+    _all: ClassVar[WeakSet[Experiment]] = WeakSet()
+
+    def __init__(
+        self,
+        make: Callable[..., Outcome],
+        controls: Mapping[str, Any],
+        *,
+        solo: str = "",
+        view: bool = False,
+    ) -> None:
+        self._make = make
+        self._lock = Lock()
+        self.controls = dict(controls)
+        self.words = ipywidgets.HTML()
+        self.picture = ipywidgets.HTML()
+        self._values = self._read()
+        outcome = make(**self._values)
+        self.player = StemPlayer(_audio(outcome.sounds))
+        self.player.loop = [0.0, self.player.duration]
+        if solo:
+            self.player.solo(solo)
+        self.player.observe(self._alone, "playing")
+        self._show(outcome)
+        for control in self.controls.values():
+            control.observe(self._change, "value")
+        self.view = MaskView(self.player) if view else None
+        shown = [self.picture] if outcome.draw else []
+        shown += [self.view] if self.view else []
+        row = ipywidgets.Box([*self.controls.values()], layout={"flex_flow": "row wrap"})
+        super().__init__([row, self.words, *shown, self.player])
+        self._all.add(self)
+
+    def close(self) -> None:
+        """Stop the sound and remove all."""
+        self._all.discard(self)
+        if self.view:
+            self.view.close()
+        self.player.close()
+        super().close()
+
+    def _read(self) -> dict[str, Any]:
+        return {name: control.value for name, control in self.controls.items()}
+
+    def _change(self, _change: Any) -> None:
+        """Follow the controls; the page may move them while another change is worked out."""
+        with self._lock:
+            values = self._read()
+            if values == self._values:
+                return
+            self._values = values
+            try:
+                outcome = self._make(**values)
+            except StemlabError as error:
+                self.words.value = f"<b>{escape(str(error))}</b>"
+                return
+            self.player.replace(_audio(outcome.sounds))
+            self._show(outcome)
+
+    def _show(self, outcome: Outcome) -> None:
+        self.words.value = outcome.words
+        if outcome.draw:
+            self.picture.value = picture(outcome.draw())
+
+    def _alone(self, change: Any) -> None:
+        """Let the others fall silent when this one plays."""
+        for other in list(self._all) if change["new"] else []:
+            if other is not self:
+                other.player.pause()
+
+
+def picture(figure: Figure) -> str:
+    """Return a figure as HTML that carries the image with it.
+
+    On white, whatever the page's theme, so that its colours mean the same everywhere.
+    """
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    data = base64.b64encode(file.getvalue()).decode()
+    return (
+        f'<img alt="{escape(str(figure.get_label()))}" src="data:image/png;base64,{data}" '
+        'style="max-width: 100%; border-radius: 6px">'
+    )
+
+
+def _audio(sounds: dict[str, Samples]) -> dict[str, Audio]:
+    return {name: Audio(sound, RATE) for name, sound in sounds.items()}
+
+
+def kept_and_rest(mix: Samples, kept: Samples) -> dict[str, Samples]:
+    """Return what is kept of a mixture and what is not, which sum to it; each [samples, 2]."""
+    return {"kept": kept, "rest": mix - kept}
+
+
+def db(value: float) -> str:
+    """Write decibels.
+
+    >>> db(-3.14159)
+    '−3.1 dB'
+    """
+    if not np.isfinite(value):
+        return "−∞ dB" if value < 0 else "∞ dB"
+    return f"{round(value, 1) + 0.0:.1f} dB".replace("-", "−")
+
+
+def wide(width: int) -> dict[str, object]:
+    """Return the look of a control that is so many pixels wide, with its name in full."""
+    return {"layout": {"width": f"{width}px"}, "style": {"description_width": "initial"}}
+
+
+def menu(name: str, options: Sequence[str], value: str | None = None) -> ipywidgets.Dropdown:
+    """Return a menu of names."""
+    return ipywidgets.Dropdown(
+        options=options, value=value or options[0], description=name, **wide(250)
+    )
+
+
+def choice(name: str, options: Sequence[str]) -> ipywidgets.ToggleButtons:
+    """Return buttons of which one is down."""
+    style = {"description_width": "initial", "button_width": "auto"}
+    return ipywidgets.ToggleButtons(options=options, description=name, style=style)
+
+
+def steps(name: str, options: Sequence[object], value: object) -> ipywidgets.SelectionSlider:
+    """Return a slider over some values."""
+    return ipywidgets.SelectionSlider(
+        options=options, value=value, description=name, continuous_update=False, **wide(330)
+    )
+
+
+def slider(
+    name: str,
+    value: float,
+    low: float,
+    high: float,
+    step: float,
+    width: int = 330,
+    kind: type[ipywidgets.FloatSlider] = ipywidgets.FloatSlider,
+) -> ipywidgets.FloatSlider:
+    """Return a slider over numbers."""
+    return kind(
+        value,
+        min=low,
+        max=high,
+        step=step,
+        description=name,
+        continuous_update=False,
+        **wide(width),
+    )

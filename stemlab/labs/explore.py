@@ -1,0 +1,484 @@
+"""How masks work, step by step: what `01_masks.ipynb` opens.
+
+Each function takes an `Excerpt` and returns an `Experiment`: controls, words, picture and a player
+that follow each other. Unless a step says otherwise its player has two faders: what is kept of the
+mixture, and the rest of it; both together are the mixture.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING
+
+import ipywidgets
+import numpy as np
+
+from stemlab.labs import figures
+from stemlab.labs.blind import blind
+from stemlab.labs.coarse import Tried, try_bits
+from stemlab.labs.excerpt import Excerpt, Score
+from stemlab.labs.experiment import (
+    Experiment,
+    Outcome,
+    choice,
+    db,
+    kept_and_rest,
+    menu,
+    slider,
+    steps,
+    wide,
+)
+from stemlab.masks import (
+    apply,
+    ideal_binary_mask,
+    ideal_ratio_mask,
+    normalise,
+    phase_sensitive_mask,
+)
+from stemlab.metrics import conservation, energy, sdr
+from stemlab.picture import Axis, Picture
+from stemlab.spectral import Stft
+from stemlab.widgets.paint import PaintMask, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from stemlab.masks import Masks
+    from stemlab.spectral import Samples, Spectrum
+
+__all__ = [
+    "Excerpt",
+    "bleed",
+    "blind",
+    "kinds",
+    "network",
+    "paint",
+    "phase",
+    "precision",
+    "sums",
+    "true_mask",
+    "windows",
+]
+
+BITS = (8, 7, 6, 5, 4, 3, 2)
+
+
+# ------------------------------------------------------------------ 1: window and hop
+
+
+def windows(excerpt: Excerpt) -> Experiment:
+    """Step 1: the trade of time for frequency, heard by what the loudest cells alone sound like."""
+    sources = {
+        "the song": excerpt.mix,
+        "clicks": clicks(len(excerpt.mix), excerpt.rate),
+        "two tones": tones(len(excerpt.mix), excerpt.rate),
+    }
+
+    def make(sound: str, window: int, hop: int, cells: float) -> Outcome:
+        before, stft = sources[sound], Stft(window, window // hop)
+        spectrum = stft.analyse(before)
+        loudest = spectrum * strongest(spectrum, cells / 100)
+        after = stft.synthesise(loudest, len(before))
+        length, step = 1000 * window / excerpt.rate, 1000 * stft.hop / excerpt.rate
+        words = (
+            f"Each column looks at <b>{length:.0f} ms</b>, a new one every {step:.1f} ms; rows lie "
+            f"<b>{excerpt.rate / window:.1f} Hz</b> apart. {cells:g} % of the cells give the sound "
+            f"back with {db(sdr(before, after))} SDR."
+        )
+
+        def draw() -> Figure:
+            return figures.close_up(before, after, excerpt.rate, loudest, stft)
+
+        return Outcome(kept_and_rest(before, after), words, draw)
+
+    controls = {
+        "sound": menu("sound", list(sources)),
+        "window": steps("window in samples", [2**k for k in range(9, 15)], 4096),
+        "hop": steps("hop", [("window / 2", 2), ("window / 4", 4), ("window / 8", 8)], 4),
+        "cells": steps("keep the loudest", _percent(0.3, 1, 3, 10, 30, 100), 3),
+    }
+    return Experiment(make, controls, solo="kept")
+
+
+def clicks(count: int, rate: int) -> Samples:
+    """Return a click every half second, [count, 2]."""
+    sound = np.zeros((count, 2), np.float32)
+    sound[rate // 4 :: rate // 2] = 0.9
+    return sound
+
+
+def tones(count: int, rate: int, hertz: Sequence[float] = (440.0, 466.16)) -> Samples:
+    """Return tones a semitone apart, [count, 2]."""
+    time = np.arange(count) / rate
+    waves = 0.25 * np.sin(2 * np.pi * np.outer(time, hertz))
+    return np.repeat(waves.sum(1, keepdims=True), 2, 1).astype(np.float32)
+
+
+def strongest(spectrum: Spectrum, share: float) -> NDArray[np.bool_]:
+    """Return which cells are among the loudest, so many of all; bool like the spectrum.
+
+    Examples
+    --------
+    >>> strongest(np.array([1, 4, 2, 3], np.complex64), 0.5)
+    array([False,  True, False,  True])
+    """
+    level = np.abs(spectrum)
+    weaker = level.size - max(1, round(share * level.size))
+    loud: NDArray[np.bool_] = level >= np.partition(level, weaker, axis=None)[weaker]
+    return loud
+
+
+# ------------------------------------------------------------------ 2, 3: masks
+
+
+def true_mask(excerpt: Excerpt) -> Experiment:
+    """Step 2: the mask that a true stem has, times the mixture, beside the stem itself."""
+
+    def make(stem: str, hear: str) -> Outcome:
+        mask = oracle(excerpt, stem, "ratio")
+        kept = excerpt.sound(mask * excerpt.spectrum)
+        heard = {"mask × mixture": kept, "the true stem": excerpt.stems[stem]}[hear]
+        share = energy(kept) / energy(excerpt.mix)
+        words = (
+            f"The mask keeps {100 * share:.0f} % of the mixture's energy. Against the true {stem}: "
+            f"<b>SDR {db(excerpt.score(stem, mask).sdr)}</b>; the mixture itself has "
+            f"{db(sdr(excerpt.stems[stem], excerpt.mix))}."
+        )
+        return Outcome(kept_and_rest(excerpt.mix, heard), words)
+
+    controls = {
+        "stem": menu("stem", list(excerpt.stems)),
+        "hear": choice("hear", ["mask × mixture", "the true stem"]),
+    }
+    return Experiment(make, controls, solo="kept", view=True)
+
+
+def kinds(excerpt: Excerpt) -> Experiment:
+    """Step 3: binary, ratio and phase-sensitive masks, what leaks through and what is cut out."""
+    settings = {"binary": "threshold", "ratio": "exponent"}
+
+    @cache
+    def measured(stem: str, kind: str, setting: float) -> float:
+        kept = excerpt.sound(oracle(excerpt, stem, kind, setting) * excerpt.spectrum)
+        return sdr(excerpt.stems[stem], kept)
+
+    @cache
+    def model(stem: str) -> Score:
+        return excerpt.score(stem, excerpt.mask(stem))
+
+    def make(stem: str, kind: str, threshold: float, exponent: float, hear: str) -> Outcome:
+        setting = {"binary": threshold, "ratio": exponent}.get(kind, 0.0)
+        for name in settings.values():
+            controls[name].disabled = settings.get(kind) != name
+        mask = oracle(excerpt, stem, kind, setting)
+        leaked, cut = excerpt.errors(stem, mask)
+        own = excerpt.stems[stem]
+        heard = {
+            "what is kept": own + leaked - cut,
+            "what leaks in": leaked,
+            "what is cut out": cut,
+            "the true stem": own,
+        }[hear]
+        words = _scores({kind: excerpt.score(stem, mask), "the model": model(stem)})
+
+        def draw() -> Figure:
+            sdrs = {
+                "binary": measured(stem, "binary", threshold),
+                "ratio, p = 1": measured(stem, "ratio", 1),
+                "ratio, p = 2 (Wiener)": measured(stem, "ratio", 2),
+                f"ratio, p = {exponent:g} (yours)": measured(stem, "ratio", exponent),
+                "phase-sensitive": measured(stem, "phase-sensitive", 0),
+                "the model": model(stem).sdr,
+            }
+            chosen = f"ratio, p = {exponent:g} (yours)" if kind == "ratio" else kind
+            return figures.bars(sdrs, chosen, f"SDR of {stem} in dB")
+
+        return Outcome(kept_and_rest(excerpt.mix, heard), words, draw)
+
+    controls: dict[str, ipywidgets.Widget] = {
+        "stem": menu("stem", list(excerpt.stems)),
+        "kind": choice("mask", ["binary", "ratio", "phase-sensitive"]),
+        "threshold": slider("threshold in dB", 0, -18, 18, 3),
+        "exponent": slider("exponent p", 2, 0.5, 8, 0.5),
+        "hear": choice(
+            "hear", ["what is kept", "what leaks in", "what is cut out", "the true stem"]
+        ),
+    }
+    return Experiment(make, controls, solo="kept", view=True)
+
+
+def oracle(
+    excerpt: Excerpt, stem: str, kind: str, setting: float | None = None
+) -> NDArray[np.float32]:
+    """Return the mask that is known where a stem and the rest of the mixture are known.
+
+    Parameters
+    ----------
+    excerpt, stem
+        Of what.
+    kind
+        ``"binary"``, ``"ratio"`` or ``"phase-sensitive"``; see `stemlab.masks`.
+    setting
+        Of a binary mask by how many dB the stem must be above the rest, 0 if not said; of a ratio
+        mask the exponent, 2 if not said.
+
+    Returns
+    -------
+    float32 [frames, bins, 2].
+    """
+    both = excerpt.against_rest(stem)
+    if kind == "binary":
+        raised = both * np.array([1, 10 ** ((setting or 0) / 20)], np.float32)
+        return ideal_binary_mask(raised)[..., 0]
+    if kind == "ratio":
+        return ideal_ratio_mask(both, 2 if setting is None else setting)[..., 0]
+    return phase_sensitive_mask(both)[..., 0]
+
+
+# ------------------------------------------------------------------ 4: paint
+
+
+def paint(excerpt: Excerpt) -> Experiment:
+    """Step 4: a mask painted by hand, played and scored beside the model's and the oracle's."""
+    axis = Axis("log", 40, 16_000, 192)
+    canvas = PaintMask(Picture.of(excerpt.spectrum, stft=excerpt.stft, axis=axis))
+
+    @cache
+    def rivals(stem: str) -> dict[str, Score]:
+        best = excerpt.score(stem, oracle(excerpt, stem, "ratio"))
+        return {"the model": excerpt.score(stem, excerpt.mask(stem)), "the oracle": best}
+
+    def mask(stem: str, hear: str, painted: bytes) -> NDArray[np.float32]:
+        if hear == "mine":
+            return spread(painted, canvas.picture)[..., None]
+        return excerpt.mask(stem) if hear == "the model's" else oracle(excerpt, stem, "ratio")
+
+    def make(stem: str, hear: str, painted: bytes) -> Outcome:
+        if hear == "the true stem":
+            heard = excerpt.stems[stem]
+        else:
+            heard = excerpt.sound(mask(stem, hear, painted) * excerpt.spectrum)
+        mine = excerpt.score(stem, mask(stem, "mine", painted))
+        return Outcome(kept_and_rest(excerpt.mix, heard), _scores({"yours": mine, **rivals(stem)}))
+
+    controls = {
+        "stem": menu("stem", list(excerpt.stems)),
+        "hear": choice("hear", ["mine", "the model's", "the oracle's", "the true stem"]),
+        "painted": canvas,
+    }
+    experiment = Experiment(make, controls, solo="kept")
+    canvas.player = experiment.player
+    return experiment
+
+
+# ------------------------------------------------------------------ 5: phase
+
+
+def phase(excerpt: Excerpt) -> Experiment:
+    """Step 5: a stem's true magnitudes with the mixture's phase, its own, none, or any."""
+    noise = np.random.default_rng(0).uniform(-np.pi, np.pi, excerpt.spectrum.shape)
+    anything = np.exp(1j * noise).astype(np.complex64)
+
+    def make(stem: str, angle: str) -> Outcome:
+        true = excerpt.spectra[stem]
+        turns = {"the mixture's": excerpt.spectrum, "its own": true, "random": anything}
+        turn = np.angle(turns[angle]) if angle in turns else np.zeros(true.shape, np.float32)
+        rebuilt = excerpt.sound((np.abs(true) * np.exp(1j * turn)).astype(np.complex64))
+        found = np.abs(excerpt.stft.analyse(rebuilt))
+        words = (
+            f"Magnitudes asked for and magnitudes found in the sound agree to "
+            f"<b>{db(sdr(np.abs(true), found))}</b>; the waveforms to "
+            f"<b>{db(sdr(excerpt.stems[stem], rebuilt))}</b> (SDR)."
+        )
+
+        def draw() -> Figure:
+            return figures.wave(excerpt.stems[stem], rebuilt, excerpt.rate)
+
+        return Outcome(kept_and_rest(excerpt.mix, rebuilt), words, draw)
+
+    controls = {
+        "stem": menu("stem", list(excerpt.stems)),
+        "angle": choice("phase", ["the mixture's", "its own", "zero", "random"]),
+    }
+    return Experiment(make, controls, solo="kept")
+
+
+# ------------------------------------------------------------------ 6: the network
+
+
+def network(excerpt: Excerpt) -> Experiment:
+    """Step 6a: what the network reads and answers, frame by frame, and where it is unsure.
+
+    The player has the model's stems; what has not arrived yet is silent.
+    """
+    names = list(excerpt.stems)
+    picture = Picture.of(excerpt.spectrum, excerpt.masks, names, stft=excerpt.stft)
+    unsure = entropy(picture.masks())
+    last = len(picture.columns) - 1
+
+    def make(frame: int) -> Outcome:
+        arrived = max(0, int(excerpt.stft.centre(frame + 0.5)))
+        heard = {name: _until(stem, arrived) for name, stem in excerpt.separated.items()}
+        shares = excerpt.masks[frame].mean((0, 1))
+        listed = ", ".join(f"{n} {share:.2f}" for n, share in zip(names, shares, strict=True))
+        words = (
+            f"Frame {frame} of {last}: mean masks {listed}; entropy "
+            f"<b>{unsure[frame].mean():.2f}</b> of at most {np.log2(len(names)):.0f} bits."
+        )
+        return Outcome(heard, words, lambda: figures.frame(picture, names, frame, unsure))
+
+    slider = ipywidgets.IntSlider(last, 0, last, description="frames arrived", **wide(420))
+    clock = ipywidgets.Play(0, 0, last, 10, interval=600, description="let them arrive")
+    ipywidgets.jslink((clock, "value"), (slider, "value"))
+    experiment = Experiment(make, {"frame": slider}, view=True)
+    row = experiment.children[0]
+    row.children = [clock, *row.children]
+    return experiment
+
+
+def entropy(masks: Masks) -> NDArray[np.float32]:
+    """Return how undecided masks [..., stems] are, in bits: 0 sure, log₂ of the stems none at all.
+
+    Examples
+    --------
+    >>> entropy(np.array([[1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]], np.float32)).round(3)
+    array([0., 2.], dtype=float32)
+    """
+    shares = normalise(masks)
+    bits: NDArray[np.float32] = -(shares * np.log2(shares)).sum(-1)
+    return np.abs(bits)
+
+
+def bleed(excerpt: Excerpt) -> Experiment:
+    """Step 6b: predict how much of one stem turns up in the model's estimate of another."""
+    names = list(excerpt.stems)
+    table = leakage(excerpt)
+
+    def make(true: str, estimate: str, guess: float, show: bool) -> Outcome:
+        i, j = names.index(true), names.index(estimate)
+        leak = excerpt.sound(excerpt.mask(estimate) * excerpt.spectra[true])
+        seen = table.copy() if show else np.full_like(table, np.nan)
+        if not show:
+            seen[i, j] = guess
+        question = f"How much of the true {true} is in the model's {estimate}? "
+        said = f"You say {db(guess)}. "
+        words = question + said + (_verdict(guess, table[i, j]) if show else "")
+        heard = kept_and_rest(excerpt.mix, leak if show else np.zeros_like(leak))
+        return Outcome(heard, words, lambda: figures.leaks(seen, names, (i, j)))
+
+    controls = {
+        "true": menu("of the true", names),
+        "estimate": menu("in the model's", names, names[-1]),
+        "guess": slider("my guess in dB", -15, -30, 0, 1),
+        "show": ipywidgets.ToggleButton(description="Show and hear", tooltip="Show and hear"),
+    }
+    return Experiment(make, controls, solo="kept")
+
+
+def leakage(excerpt: Excerpt) -> NDArray[np.float64]:
+    """Return how much of each true stem the model's masks let into each estimate.
+
+    In dB of the true stem, [true, estimate]. Exact, since ``mask × mixture`` is the sum of
+    ``mask × stem`` over the true stems.
+    """
+    power = np.stack([np.square(np.abs(part)).ravel() for part in excerpt.spectra.values()])
+    passed = np.square(excerpt.masks).reshape(-1, len(power))
+    shares: NDArray[np.float64] = (power @ passed) / power.sum(1, keepdims=True)
+    decibels: NDArray[np.float64] = 10 * np.log10(np.maximum(shares, 1e-6))
+    return decibels
+
+
+def _verdict(guess: float, found: float) -> str:
+    near = "Well predicted" if abs(guess - found) <= 3 else "Not quite"  # noqa: PLR2004 - dB
+    return f"{near}: it is <b>{db(found)}</b>."
+
+
+# ------------------------------------------------------------------ 7: conservation
+
+
+def sums(excerpt: Excerpt) -> Experiment:
+    """Step 7: stems sum to the mixture if masks sum to 1; what they miss, heard enlarged.
+
+    The player has the stems, and what the mixture has more than their sum.
+    """
+    spoilt: dict[str, Callable[[Masks], Masks]] = {
+        "masks that sum to 1": lambda masks: masks,
+        "each mask squared": np.square,
+        "each mask cut at 0.5": lambda masks: (masks > 0.5).astype(np.float32),  # noqa: PLR2004
+    }
+
+    def make(masks: str, boost: float) -> Outcome:
+        parts = apply(spoilt[masks](excerpt.masks), excerpt.spectrum)
+        stems = np.moveaxis(excerpt.stft.synthesise(parts, len(excerpt.mix)), -1, 0)
+        missing = excerpt.mix - stems.sum(0)
+        lost = conservation(excerpt.mix, stems)
+        words = f"Mixture minus the sum of the stems: <b>{db(lost)}</b> of the mixture."
+        heard = dict(zip(excerpt.stems, stems, strict=True))
+        return Outcome(heard | {"missing": missing * np.float32(10 ** (boost / 20))}, words)
+
+    controls = {
+        "masks": choice("stems from", list(spoilt)),
+        "boost": slider("enlarge what is missing, in dB", 0, 0, 60, 6, width=380),
+    }
+    return Experiment(make, controls, view=True)
+
+
+# ------------------------------------------------------------------ 8: precision
+
+
+def precision(excerpt: Excerpt) -> Experiment:
+    """Step 8: the weights of `stemlab-4-fast` rounded from 8 bits to 2, measured and heard."""
+    tried: dict[int, Tried] = {8: try_bits(excerpt, 8)}
+    worker = ThreadPoolExecutor(1)
+    coming = {bits: worker.submit(try_bits, excerpt, bits) for bits in BITS[1:]}
+    worker.shutdown(wait=False)
+
+    def make(bits: int, stem: str) -> Outcome:
+        if bits not in tried:
+            tried[bits] = coming[bits].result()
+        result = tried[bits]
+        change = result.sdr[stem] - tried[8].sdr[stem]
+        words = (
+            f"{bits} bits a weight: <b>{result.size:.1f} MB</b>, {stem} "
+            f"<b>SDR {db(result.sdr[stem])}</b>, {db(change)} against 8 bits."
+        )
+
+        def draw() -> Figure:
+            points = {b: (tried[b].size, tried[b].sdr) for b in sorted(tried, reverse=True)}
+            return figures.quality(points, bits, list(result.stems))
+
+        return Outcome(kept_and_rest(excerpt.mix, result.stems[stem]), words, draw)
+
+    controls = {
+        "bits": slider("bits a weight", 8, 2, 8, 1, kind=ipywidgets.IntSlider),
+        "stem": menu("stem", list(excerpt.stems)),
+    }
+    return Experiment(make, controls, solo="kept")
+
+
+# ------------------------------------------------------------------ parts of several
+
+
+def _until(sound: Samples, stop: int) -> Samples:
+    part = sound.copy()
+    part[stop:] = 0
+    return part
+
+
+def _scores(scores: Mapping[str, Score]) -> str:
+    """Return scores as a table."""
+    head = "".join(f"<th scope='col'>{name}</th>" for name in ("", "SDR", "leakage", "damage"))
+    rows = "".join(
+        f"<tr><th scope='row'>{name}</th><td>{db(score.sdr)}</td>"
+        f"<td>{db(score.leakage)}</td><td>{db(score.damage)}</td></tr>"
+        for name, score in scores.items()
+    )
+    return f"<table style='border-spacing: 14px 0'><tr>{head}</tr>{rows}</table>"
+
+
+def _percent(*values: float) -> list[tuple[str, float]]:
+    return [(f"{value:g} %", value) for value in values]
