@@ -30,7 +30,12 @@ STYLE = """<style>
   background: var(--hue);
 }
 .stemlab-bill table { margin: 6px 0 2px; border-collapse: collapse; }
-.stemlab-bill :is(td, th) { padding: 1px 10px 1px 0; text-align: right; font-weight: 400; }
+.stemlab-bill :is(td, th) {
+  padding: 1px 8px 1px 0;
+  font-weight: 400;
+  text-align: right;
+  white-space: nowrap;
+}
 .stemlab-bill :is(th, td):first-child { text-align: left; }
 .stemlab-bill thead th { border-bottom: 1px solid var(--jp-border-color1, #888); }
 .stemlab-bill caption { text-align: left; caption-side: bottom; }
@@ -110,7 +115,7 @@ def _facts(account: Account) -> str:
 
 def _table(sdr: Sdrs, ceilings: Mapping[str, Sdrs], before: Sdrs) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in ("stem", "model", *ceilings))
-    last = '<th scope="col">best − model</th>' if ceilings else ""
+    last = '<th scope="col">to best</th>' if ceilings else ""
     rows = "".join(_row(stem, sdr[stem], ceilings, before.get(stem)) for stem in sdr)
     note = (
         "SDR in dB. Far below the oracles: the masks are to blame. Oracles low: the grid is."

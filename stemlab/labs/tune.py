@@ -46,12 +46,18 @@ COLUMNS = (
     },
 )
 CSS = """<style>
-.stemlab-tune .stemlab-fault {
-  padding-left: 88px;
+.stemlab-tune { overflow: hidden; }
+.stemlab-tune .stemlab-player .overview { height: 44px; margin-bottom: 6px; }
+.stemlab-tune .stemlab-player .row { padding-block: 2px; }
+.stemlab-tune h4 { margin: 4px 0 0; }
+.stemlab-tune .widget-readout { min-width: 38px; }
+.stemlab-tune .stemlab-fault { width: auto; height: auto; padding-left: 8px; }
+.stemlab-tune .stemlab-fault .widget-html-content {
   color: var(--jp-error-color1, #c62828);
   line-height: 1.3;
+  white-space: normal;
+  overflow-wrap: anywhere;
 }
-.stemlab-tune h4 { margin: 4px 0 0; }
 </style>"""
 
 
@@ -245,7 +251,7 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _hear(self, outcome: Outcome, trial: Trial) -> None:
         """Put the stems in the place of those that play; others need a player of their own."""
         stft, player = trial.setting.stft(), self.player
-        fits = player is not None and _fits(player, outcome)
+        fits = player is not None and _fits(player, outcome, trial.passage)
         if self.view and not (fits and player and player.stft == stft):
             self.view.close()
             self.view = None
@@ -262,7 +268,7 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         """Show another player; it goes on if one was playing."""
         old, player = self.player, StemPlayer(outcome.stems)
         player.stft = stft
-        player.title = f"{passage.song.name}, from {passage.start:.1f} s"
+        player.title = passage.song.name
         player.loop = [0, player.duration]
         player.playing = old is not None and old.playing
         self.player = player
@@ -326,7 +332,7 @@ def _controls() -> dict[str, Any]:
     }
     for name, control in controls.items():
         control.description = LABELS.get(name, name)
-        control.style.description_width = "80px"
+        control.style.description_width = "70px"
         control.layout.width = "97%"
         if hasattr(control, "continuous_update"):
             control.continuous_update = False
@@ -375,8 +381,10 @@ def _same_sound(one: Values, other: Values) -> bool:
     return all(one[name] == other[name] for name in ("song", "references", "start"))
 
 
-def _fits(player: StemPlayer, outcome: Outcome) -> bool:
+def _fits(player: StemPlayer, outcome: Outcome, passage: Passage) -> bool:
     """Whether stems can take the place of a player's."""
+    if player.title != passage.song.name:
+        return False
     lengths = {len(stem.samples) for stem in outcome.stems.values()}
     return player.track is not None and (player.stems, {player.track.length}) == (
         list(outcome.stems),
