@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,20 @@ from stemlab.separator import StemBlock
 from stemlab.spectral import Stft
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
     from numpy.typing import NDArray
 
     from stemlab.masks import Masks
     from stemlab.model import StemModel
     from stemlab.spectral import Samples, Spectrum
 
-# As long in analysis as the models' own transform, and a quarter as late.
-STFT = Stft(4096, 256, synthesis=1024)
+# As long in analysis as the models' own transform, and far sooner.
+STFT = Stft(4096, 256, synthesis=768)
+# Share of the model's window that the mirrored past takes, in place of the future.
+MIRRORED = 1 / 4
+# Runs whose times are kept.
+TIMES = 100
 
 
 class LiveSeparator:
@@ -31,10 +38,14 @@ class LiveSeparator:
     masks come from the model's last run and are held until the next. Each run reads a window of T
     frames whose newest one ends with the newest sample. The frames are those of the asymmetric
     analysis, every hop of the model's: their shape differs from what the model was trained on, but
-    a mask then holds for just the sound that it was made from.
+    a mask then holds for just the sound that it was made from. (With no look-ahead, five excerpts
+    of 20 s: 0.2 to 0.5 dB better for vocals, bass and other than frames of the model's own window,
+    0.5 dB worse for drums.)
 
     The U-Nets look at whole windows, of a multiple of 64 frames, so that each run computes T frames
-    anew for the few that are.
+    anew for the few that are. A window that ended with the newest frame would tell them that the
+    music stops there: the last quarter is the past in the mirror (0.4 to 0.7 dB better than none
+    on five excerpts of 12 s).
 
     Parameters
     ----------
@@ -44,13 +55,22 @@ class LiveSeparator:
         The transform the masks are applied in; as long as the model's, and some of its hops are one
         of the model's.
     update
-        Hops of the model from run to run.
+        Hops of the model from run to run, at least.
     lookahead
         Hops of the model that the sound waits, for masks that know what follows.
     extension
         How the masks go on above the model's band, a name of `stemlab.masks.EXTENSIONS`.
+    executor
+        Where the model runs: a pool of one thread, which is the caller's to shut down. The sound
+        then goes on with the masks that are there, and a machine that is too busy makes masks old,
+        not holes. By default the model runs in `push`.
     before
         Sound before the first sample, [n, 2]; `context` samples are enough.
+
+    Attributes
+    ----------
+    took
+        Seconds that the newest runs of the model took, for whoever takes them out.
 
     Raises
     ------
@@ -62,9 +82,9 @@ class LiveSeparator:
     >>> from stemlab.model import StemModel
     >>> live = LiveSeparator(StemModel("stemlab-4-fast", frames=64))
     >>> live.delay / live.model.card.sample_rate
-    0.0464...
-    >>> live.push(np.zeros((4096, 2), np.float32)).stems.shape
-    (4, 2304, 2)
+    0.087...
+    >>> live.push(np.zeros((8192, 2), np.float32)).stems.shape
+    (4, 4608, 2)
     """
 
     def __init__(
@@ -73,20 +93,25 @@ class LiveSeparator:
         *,
         stft: Stft = STFT,
         update: int = 2,
-        lookahead: int = 1,
+        lookahead: int = 3,
         extension: str = "octave",
+        executor: Executor | None = None,
         before: Samples | None = None,
     ) -> None:
         self.model, self.stft = model, stft
         self.update, self.lookahead, self.extension = update, lookahead, extension
         self._check()
+        self._executor = executor
         card = model.card
         self._ratio = card.hop // stft.hop
-        self._history = np.zeros((card.frames, card.bins, 2), np.float32)
+        self._mirrored = int(card.frames * MIRRORED)
+        self._history = np.zeros((card.frames - self._mirrored, card.bins, 2), np.float32)
         self._masks: Masks = np.full(
             (lookahead + 1, stft.bins, 2, len(card.stems)), 1 / len(card.stems), np.float32
         )
-        self._ran = 0  # where the newest of the known masks is, in hops of the model
+        self.took: deque[float] = deque(maxlen=TIMES)
+        self._run: Future[Masks] | None = None
+        self._asked = self._ran = 0  # where the last run, and that of the masks, end; model's hops
         if before is not None:
             self._recall(before)
         self._analyser, self._synthesiser = stft.analyser(before), stft.synthesiser()
@@ -102,7 +127,7 @@ class LiveSeparator:
     @property
     def context(self) -> int:
         """Samples that a run of the model reads."""
-        return self.stft.lead + self.model.card.frames * self.model.card.hop
+        return self.stft.lead + len(self._history) * self.model.card.hop
 
     def push(self, samples: Samples) -> StemBlock:
         """Take [n, 2], some seconds at most; return the stretch that this makes final.
@@ -136,10 +161,11 @@ class LiveSeparator:
             )
         if self.update < 1:
             raise SettingError(f"update {self.update}: it must be 1 hop of the model or more")
-        if not 0 <= self.lookahead < card.frames:
+        heard = card.frames - int(card.frames * MIRRORED)
+        if not 0 <= self.lookahead < heard:
             raise SettingError(
-                f"look-ahead {self.lookahead}: choose 0 or more, below the {card.frames} frames "
-                "of the model's window"
+                f"look-ahead {self.lookahead}: choose 0 or more, below the {heard} frames "
+                "that the model hears"
             )
         if self.extension not in EXTENSIONS:
             raise SettingError(
@@ -149,29 +175,44 @@ class LiveSeparator:
     def _recall(self, before: Samples) -> None:
         """Read the sound before the first sample as the frames that end with it."""
         card = self.model.card
-        hops = min(len(before) // card.hop, card.frames)
+        hops = min(len(before) // card.hop, len(self._history))
         first = len(before) - hops * card.hop
         analyser = self.stft.analyser(before[:first])
         spectrum = analyser.push(before[first:])[self._ratio - 1 :: self._ratio, : card.bins]
-        self._history[card.frames - hops :] = np.abs(spectrum)
-        self._run()
+        self._history[len(self._history) - hops :] = np.abs(spectrum)
+        self._masks = self._look(self._window())
 
     def _hear(self, magnitude: NDArray[np.float32]) -> None:
         """Take a frame of the model's, [F, 2]; run it if it is time."""
         self._history[:-1] = self._history[1:]
         self._history[-1] = magnitude
-        if self._taken // self._ratio % self.update == 0:
-            self._run()
-            self._ran = self._taken // self._ratio
+        here = self._taken // self._ratio
+        if here - self._asked < self.update or self._run:
+            return
+        self._asked = here
+        if self._executor:
+            self._run = self._executor.submit(self._look, self._window())
+        else:
+            self._masks, self._ran = self._look(self._window()), here
 
-    def _run(self) -> None:
-        newest = self.model.masks(self._history)[-len(self._masks) :]
-        self._masks = extend(newest, self.stft.bins, self.extension)
+    def _window(self) -> NDArray[np.float32]:
+        """Return what the model reads now, [T, F, 2]."""
+        return np.concatenate([self._history, self._history[: -self._mirrored - 1 : -1]])
+
+    def _look(self, window: NDArray[np.float32]) -> Masks:
+        """Return the masks of the newest frames of a window, [look-ahead + 1, bins, 2, stems]."""
+        clock = time.perf_counter()
+        newest = self.model.masks(window)[: len(self._history)][-len(self._masks) :]
+        self.took.append(time.perf_counter() - clock)
+        return extend(newest, self.stft.bins, self.extension)
 
     def _nearest(self) -> Masks:
         """Return the masks known for the next frame, or else the newest, [bins, 2, stems]."""
+        if self._run and self._run.done():
+            self._masks, self._ran, self._run = self._run.result(), self._asked, None
         behind = self._ran - (self._made + 1) // self._ratio
-        return self._masks[-1 - min(max(behind, 0), self.lookahead)]
+        nearest: Masks = self._masks[-1 - min(max(behind, 0), self.lookahead)]
+        return nearest
 
     def _block(self, spectrum: Spectrum, masks: Masks) -> StemBlock:
         parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
