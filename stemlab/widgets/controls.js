@@ -58,23 +58,6 @@ export function slider(name, { min, max, rest, text }, move) {
 
 export const percent = (/** @type {number} */ value) => `${Math.round(100 * value)} %`;
 
-/**
- * Brings what the rows of the stems have in common in line with the model.
- * @param {{node: HTMLElement, level: ReturnType<typeof slider>, figure: HTMLElement, mute: HTMLElement,
- *   solo: HTMLElement}[]} rows
- * @param {import("@anywidget/types").AnyModel<any>} model @param {Float32Array} gains
- */
-export function showFaders(rows, model, gains) {
-  const [levels, mutes, solos] = ["levels", "mutes", "solos"].map((name) => model.get(name));
-  rows.forEach(({ node, level, figure, mute, solo }, s) => {
-    level.show(levels[s]);
-    figure.textContent = percent(levels[s]);
-    press(mute, mutes[s]);
-    press(solo, solos[s]);
-    node.classList.toggle("silent", gains[s] === 0);
-  });
-}
-
 /** A peak meter from −48 to +3 dB that falls slowly. */
 export function meter() {
   const bar = element("div", { class: "bar" });

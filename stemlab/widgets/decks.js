@@ -2,8 +2,9 @@
 
 import { audio, Master, page } from "./engine.js";
 import { Closeup, CUE_HUES } from "./closeup.js";
-import { button, clock, drawSong, element, meter, percent, press, showFaders, slider, waveform } from "./controls.js";
+import { button, clock, drawSong, element, meter, percent, press, slider, waveform } from "./controls.js";
 import { Crate } from "./crate.js";
+import { showFaders } from "./faders.js";
 import { Midi } from "./midi.js";
 import { Phones } from "./phones.js";
 import { Recorder } from "./recorder.js";

@@ -212,7 +212,7 @@ class Decks(anywidget.AnyWidget):
     """
 
     _esm = module(
-        *("engine.js", "controls.js", "transport.js", "turntable.js", "closeup.js"),
+        *("engine.js", "controls.js", "faders.js", "transport.js", "turntable.js", "closeup.js"),
         *("phones.js", "recorder.js", "crate.js", "midi.js", "decks.js"),
     )
     _css = source("player.css") + source("decks.css")

@@ -1,18 +1,14 @@
 // StemPlayer's page side: the face of a player.
 
 import { audio, page } from "./engine.js";
-import { button, clock, drawBars, drawSong, element, height, meter, percent, press, showFaders, slider, waveform } from "./controls.js";
+import { button, clock, drawBars, drawSong, element, height, meter, percent, press, slider, waveform } from "./controls.js";
+import { LEVEL, showFaders, stemRow } from "./faders.js";
 import { Player } from "./transport.js";
 
 /**
  * @typedef {import("@anywidget/types").AnyModel<any>} Model
- * @typedef {import("./transport.js").Field} Field
+ * @typedef {import("./faders.js").Field} Field
  */
-
-const side = (/** @type {number} */ value) =>
-  Math.abs(value) < 0.01 ? "centre" : `${percent(Math.abs(value))} ${value < 0 ? "left" : "right"}`;
-const LEVEL = { min: 0, max: 1.5, rest: 1, text: percent };
-const PAN = { min: -1, max: 1, rest: 0, text: side };
 
 /** The face of a player. */
 class Face {
@@ -74,25 +70,7 @@ class Face {
 
   /** @param {string} stem @param {number} s */
   row(stem, s) {
-    const { player } = this;
-    const flip = (/** @type {Field} */ field) => player.change(field, s, !this.model.get(field)[s]);
-    const mute = button(`Mute ${stem}`, "M", () => flip("mutes"));
-    mute.className = "mute";
-    const solo = button(`Solo ${stem}`, "S", () => flip("solos"));
-    solo.className = "solo";
-    const name = stem[0].toUpperCase() + stem.slice(1);
-    const level = slider(`${name} level`, LEVEL, (value) => player.change("levels", s, value));
-    const pan = slider(`${name} pan`, PAN, (value) => player.change("pans", s, value));
-    pan.input.className = "pan";
-    const figure = element("output", { class: "figure" });
-    const peak = meter();
-    const node = element("div", {
-      class: "row", role: "group", "aria-label": stem, style: `--hue: ${this.colours[s]}`,
-      onpointerdown: () => this.select(s),
-    },
-    element("span", { class: "name" }, name), mute, solo, level.input, figure, pan.input,
-    this.waves[s + 1].node, peak.node);
-    return { node, mute, solo, level, pan, figure, peak };
+    return stemRow(this.player, stem, s, () => this.select(s), this.waves[s + 1].node);
   }
 
   foot() {

@@ -72,7 +72,7 @@ class StemPlayer(Faders):
     >>> player.close()
     """
 
-    _esm = module("engine.js", "controls.js", "transport.js", "player.js")
+    _esm = module("engine.js", "controls.js", "faders.js", "transport.js", "player.js")
     _css = source("player.css")
     _worklet = t.Unicode(module("tape.js", "worklet.js")).tag(sync=True)
     _key = t.Unicode().tag(sync=True)

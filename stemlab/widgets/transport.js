@@ -1,32 +1,26 @@
 // Joins a player's model in the kernel with a Deck of the engine.
 
 import { Deck, Master, page } from "./engine.js";
+import { Faders } from "./faders.js";
 
-/**
- * @typedef {import("@anywidget/types").AnyModel<any>} Model
- * @typedef {"levels" | "mutes" | "solos" | "pans"} Field
- */
+/** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 
-/** The lists of the mix and the names of the scalar traits that go with them: `vocals`, `vocals_mute`, … */
-export const FIELDS = /** @type {const} */ ({ levels: "", mutes: "_mute", solos: "_solo", pans: "_pan" });
 const SHOWN = 100; // ms between two positions on the model
 const SAVED = 250; // ms between two positions to the kernel
 const UNANSWERED = 1.5; // seconds after which a silent kernel is mentioned
 
 /** One player on this page: obeys the model's traits, keeps position and health up to date. */
-export class Player {
+export class Player extends Faders {
   /**
    * @param {Model} model @param {AudioContext} context
    * @param {typeof Deck} Engine @param {Master} master what the mix goes through @param {AudioNode} outlet where it goes to
    */
   constructor(model, context, Engine = Deck, master = new Master(context), outlet = context.destination) {
-    this.model = model;
+    super(model);
     this.context = context;
     this.views = 0;
     this.dead = false;
     this.shown = this.saved = 0;
-    /** @type {string[]} */
-    this.stems = model.get("stems");
     const song = { stems: this.stems.length, length: model.get("_length"), block: model.get("_block"), rate: context.sampleRate };
     this.deck = new Engine(context, song,
       (wish) => model.send({ kind: "want", ...wish }),
@@ -43,17 +37,13 @@ export class Player {
   /** Follows the model from now on. */
   start() {
     const { model, deck, master } = this;
-    for (const field of /** @type {Field[]} */ (Object.keys(FIELDS))) {
-      model.on(`change:${field}`, () => this.spread(field));
-      this.stems.forEach((stem, s) => model.on(`change:${stem}${FIELDS[field]}`, () => this.collect(field, s)));
-    }
+    this.follow();
     model.on("change:master", () => master.setLevel(model.get("master")));
     model.on("change:playing change:owner", () => this.obey());
     model.on("change:loop", () => this.applyLoop());
     model.on("change:_stream", () => this.lend());
     model.on("msg:custom", (message, buffers) => this.hear(message, buffers));
     model.on("comm_live_update", () => this.checkKernel());
-    this.applyGains();
     master.setLevel(model.get("master"));
     this.applyLoop();
     deck.seek(model.get("position"));
@@ -72,45 +62,8 @@ export class Player {
     this.deck.load(message.index, new Int16Array(buffer.slice(byteOffset, byteOffset + byteLength)));
   }
 
-  /** Sets traits here and in the kernel. @param {Record<string, any>} traits */
-  set(traits) {
-    for (const [name, value] of Object.entries(traits)) this.model.set(name, value);
-    this.model.save_changes();
-  }
-
-  /** Sets one stem's entry of a list. @param {Field} field @param {number} s @param {number | boolean} value */
-  change(field, s, value) {
-    const list = [...this.model.get(field)];
-    list[s] = value;
-    this.set({ [field]: list });
-  }
-
-  /** A list has changed: its scalars follow. @param {Field} field */
-  spread(field) {
-    const list = this.model.get(field);
-    this.stems.forEach((stem, s) => this.model.set(stem + FIELDS[field], list[s]));
-    this.model.save_changes();
-    this.applyGains();
-  }
-
-  /** A scalar has changed, by jslink or by Python: its list follows. @param {Field} field @param {number} s */
-  collect(field, s) {
-    const value = this.model.get(this.stems[s] + FIELDS[field]);
-    if (this.model.get(field)[s] !== value) this.change(field, s, value);
-  }
-
-  /** Level of each stem with mute and solo applied. */
-  gains() {
-    const [levels, mutes, solos] = ["levels", "mutes", "solos"].map((name) => this.model.get(name));
-    const some = solos.includes(true);
-    return Float32Array.from(levels, (level, s) => (mutes[s] || (some && !solos[s]) ? 0 : level));
-  }
-
   applyGains() {
-    const pans = this.model.get("pans");
-    this.deck.setGains(Array.from(this.gains(), (gain, s) => [
-      gain * Math.min(1, 1 - pans[s]), gain * Math.min(1, 1 + pans[s]),
-    ]));
+    this.deck.setGains(this.pairs());
   }
 
   applyLoop() {
