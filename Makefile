@@ -44,7 +44,7 @@ forge-smoke: .venv/dev
 	$(BIN)/python -m pytest tests/test_four_stems.py
 
 .venv/lab: pyproject.toml
-	$(call install,lab)
+	$(call install,lab,research)
 
 .venv/dev: pyproject.toml
 	$(call install,lab,forge,cluster,dev)

@@ -37,8 +37,8 @@ def test_the_conda_environment_agrees_with_pyproject() -> None:
     pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
     named = {entry for entry in [*listed, *pip] if isinstance(entry, str)}
     assert "python=3.11" in named
-    assert "-e .[lab]" in named
-    versions = named - {"python=3.11", "pip", "-e .[lab]"}
+    assert "-e .[lab,research]" in named
+    versions = named - {"python=3.11", "pip", "-e .[lab,research]"}
     assert versions <= requirements()
     assert {re.split("[=<>]", entry)[0] for entry in versions} >= PROMISED
 
@@ -92,6 +92,7 @@ def test_models_demo_and_notebooks_are_in_the_wheel(wheel: Path) -> None:
         "stemlab/models/spleeter-2stems.json",
         "stemlab/demo/mix.ogg",
         "stemlab/notebooks/00_start.ipynb",
+        "stemlab/notebooks/data/transforms.parquet",
         "stemlab/widgets/player.js",
         "stemlab/py.typed",
     } <= names
