@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from stemlab import demo
+from stemlab.audio import load
+from stemlab.errors import ModelError, SettingError
+from stemlab.live_worker import Live, LiveWorker, WorkerError
+from stemlab.metrics import conservation, sdr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stemlab.spectral import Samples
+
+SECOND = 44_100
+BLOCK = 2048
+MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps what processes share
+
+ORPHANS = """
+import time
+from stemlab.live_worker import LiveWorker
+import psutil
+if __name__ == "__main__":
+    worker = LiveWorker()
+    print(*(child.pid for child in psutil.Process().children()), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def song() -> Samples:
+    return load(demo.path()).samples[8 * SECOND : 12 * SECOND]
+
+
+@pytest.fixture
+def worker() -> Iterator[LiveWorker]:
+    with LiveWorker() as worker:
+        yield worker
+
+
+def until(condition: Callable[[], object], seconds: float = 100) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def play(worker: LiveWorker, sound: Samples) -> range:
+    """Push a sound no faster than it is separated; return where its stems are."""
+    first = worker.heard
+    for start in range(0, len(sound), BLOCK):
+        worker.push(sound[start : start + BLOCK])
+        assert worker.wait(worker.heard - worker.delay - 256, seconds=60)
+    return range(first, worker.made)
+
+
+def tracker() -> set[int]:
+    """Return the process that Python keeps to clean up after others, once there were any."""
+    return {child.pid for child in psutil.Process().children() if "tracker" in str(child.cmdline())}
+
+
+def shared_memory() -> set[str]:
+    return {path.name for path in MEMORY.iterdir()} if MEMORY.exists() else set()
+
+
+def test_stems_sum_to_the_mix_and_nothing_is_left_behind(song: Samples) -> None:
+    shared, children = shared_memory(), {child.pid for child in psutil.Process().children()}
+    with LiveWorker() as worker:
+        made = play(worker, song)
+        stems = worker.read(0, made.stop)
+        assert worker.read(worker.heard - 1, 1) is None
+        assert worker.lost == worker.restarts == 0
+        assert not worker.notice
+        until(lambda: len(worker.runs))
+        assert len(worker.compute) > 20
+        assert shared_memory() == shared
+        pids = [child.pid for child in psutil.Process().children() if child.pid not in children]
+        assert worker.pid in pids
+    assert stems is not None
+    mix = song[: made.stop]
+    assert conservation(mix, stems) < -120
+    assert all(sdr(mix / 4, stem[: len(mix)]) < 20 for stem in stems)
+    assert shared_memory() == shared
+    assert not any(map(psutil.pid_exists, set(pids) - tracker()))
+
+
+def test_another_process_takes_over_when_one_is_killed(worker: LiveWorker, song: Samples) -> None:
+    play(worker, song[:SECOND])
+    killed = worker.pid
+    assert killed
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: worker.restarts == 1)
+    assert "ended (by signal SIGKILL) and another took over" in worker.notice
+    assert not psutil.pid_exists(killed)
+    made = play(worker, song[SECOND:])
+    assert worker.lost
+    count = SECOND
+    stems = worker.read(made.stop - count, count)
+    assert stems is not None
+    assert conservation(song[made.stop - count : made.stop], stems) < -120
+    silent = worker.read(SECOND - worker.delay, worker.lost)
+    assert silent is not None
+    assert not silent[:, : worker.lost // 2].all()
+
+
+def test_what_a_stopped_process_missed_is_left_out(worker: LiveWorker, song: Samples) -> None:
+    """It does not lag behind for ever."""
+    play(worker, song[:SECOND])
+    assert worker.pid
+    os.kill(worker.pid, signal.SIGSTOP)
+    worker.push(song[SECOND : 3 * SECOND])
+    os.kill(worker.pid, signal.SIGCONT)
+    until(lambda: worker.lost)
+    made = play(worker, song[3 * SECOND :])
+    assert made.stop >= 4 * SECOND - worker.delay - 256
+    assert SECOND < worker.lost < 2 * SECOND + worker.delay + 256
+    assert worker.restarts == 0
+
+
+def test_processes_end_with_their_parent() -> None:
+    with subprocess.Popen([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(pids) >= 2
+        parent.kill()
+    until(lambda: not any(map(psutil.pid_exists, pids)))
+
+
+def test_a_script_without_a_guard_is_told_of_it(tmp_path: Path) -> None:
+    script = tmp_path / "live.py"
+    script.write_text("from stemlab.live_worker import LiveWorker\nLiveWorker()\n", "utf-8")
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert WorkerError.__name__ in ended.stderr
+    assert 'use it below `if __name__ == "__main__":`' in ended.stderr
+
+
+def test_settings_without_meaning_are_refused() -> None:
+    with pytest.raises(ModelError, match="no such model"):
+        LiveWorker(Live(model="none"))
+    with pytest.raises(ModelError, match="not made for windows of 40 frames"):
+        LiveWorker(Live(frames=40))
+    with pytest.raises(SettingError, match="choose fewer frames"):
+        LiveWorker(Live(frames=512))
+    with pytest.raises(SettingError, match="1 hop"):
+        LiveWorker(Live(update=0))
