@@ -28,7 +28,14 @@ COSTS = {
     "cpu": "CPU seconds per second of sound",
     "memory": "peak memory in bytes",
 }
-AXES = {"n_fft": "window in samples", "hop": "hop in samples", "exponent": "mask exponent"}
+AXES = {
+    "n_fft": "window in samples",
+    "hop": "hop in samples",
+    "exponent": "mask exponent",
+    "past": "context in frames",
+    "lookahead": "look-ahead in frames",
+    "overlap": "overlap in frames",
+}
 KILO = 1000
 TICKS = {
     "log": np.outer(10.0 ** np.arange(1, 5), (1, 3)).ravel(),
@@ -133,7 +140,9 @@ def plot_tradeoff(table: pd.DataFrame, against: str = "latency", score: str = "s
     axes.set_xlabel(COSTS[against])
     axes.set_ylabel(_unit(score))
     axes.grid(alpha=0.3)
-    axes.legend(title="ringed: Pareto front; dashed: oracle", fontsize="small")
+    figure.legend(
+        title="○ Pareto front\n– – best oracle", fontsize="small", loc="outside right upper"
+    )
     return figure
 
 
@@ -154,8 +163,12 @@ def plot_heat_map(
     from matplotlib.colors import ListedColormap
 
     stems = _stems(table)
-    figure = _figure(1 + 4 * len(stems), 3.6)
-    for axes, stem in zip(figure.subplots(1, len(stems), squeeze=False)[0], stems, strict=True):
+    lines = -(-len(stems) // 2)
+    figure = _figure(9, 3.6 * lines)
+    grid = figure.subplots(lines, 2, squeeze=False).ravel()
+    for axes in grid[len(stems) :]:
+        axes.remove()
+    for axes, stem in zip(grid, stems, strict=False):
         own = table[(table.stem == stem) & (table.estimate == "model")]
         cells = own.pivot_table(index=rows, columns=columns, values=score, aggfunc="median")
         values = cells.to_numpy()
@@ -167,8 +180,8 @@ def plot_heat_map(
             if not np.isnan(value):
                 ink = "white" if value < middle else "black"
                 axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=ink)
-        axes.set_xticks(range(len(cells.columns)), map(str, cells.columns))
-        axes.set_yticks(range(len(cells.index)), map(str, cells.index))
+        axes.set_xticks(range(len(cells.columns)), map(_setting, cells.columns))
+        axes.set_yticks(range(len(cells.index)), map(_setting, cells.index))
         axes.set_xlabel(AXES.get(columns, columns))
         axes.set_ylabel(AXES.get(rows, rows))
         axes.set_title(stem, loc="left")
@@ -201,6 +214,15 @@ def _medians(table: pd.DataFrame, values: list[str]) -> pd.DataFrame:
 
     settings = [name for name in ("estimate", *SETTINGS) if name in table]
     return table.groupby(settings, dropna=False)[values].median()
+
+
+def _setting(value: object) -> str:
+    """Write a setting; where rows lack it pandas makes floats of whole numbers.
+
+    >>> _setting(256.0), _setting(1.5), _setting("hann")
+    ('256', '1.5', 'hann')
+    """
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
 def _unit(score: str) -> str:

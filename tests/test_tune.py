@@ -237,9 +237,9 @@ def test_grids_are_measured_against_the_models_own() -> None:
     model = StemModel(FAST)
     mix, true = read_stretch(song, match(demo.STEMS, song.stems), 44_100, 27.2, 3)
     own, short = compare(model, mix, true, [(4096, 1024), (1024, 256)])
-    assert own["IRM carried to it"] == own["IRM of this grid"]
-    assert short["IRM carried to it"] < short["IRM of this grid"] < own["IRM of this grid"]
-    assert own["model"] < own["IRM of this grid"]
+    assert own.carried == own.oracle
+    assert short.carried < short.oracle < own.oracle
+    assert own.model < own.oracle
 
 
 def test_a_bad_number_of_bits_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,25 @@ if TYPE_CHECKING:
     from stemlab.spectral import Samples
 
 
+class Quality(NamedTuple):
+    """SDR of a stem in a grid, in dB.
+
+    Attributes
+    ----------
+    grid
+        Its n_fft and hop.
+    oracle, carried
+        With the oracle ratio mask of this grid, and with that of the model's grid carried over.
+    model
+        With the model's mask carried over.
+    """
+
+    grid: str
+    oracle: float
+    carried: float
+    model: float
+
+
 def oracle(references: Samples, stft: Stft) -> Masks:
     """Return the ratio masks of references [stems, samples, 2] in a transform."""
     return ideal_ratio_mask(np.stack([stft.analyse(stem) for stem in references], axis=-1))
@@ -26,8 +45,8 @@ def oracle(references: Samples, stft: Stft) -> Masks:
 
 def compare(
     model: StemModel, mix: Samples, references: Samples, grids: Iterable[tuple[int, int]]
-) -> list[dict[str, str | float]]:
-    """Tell in dB how well a model's first stem comes out of other grids, and what masks could do.
+) -> list[Quality]:
+    """Tell how well a model's first stem comes out of other grids, and what masks could do.
 
     Parameters
     ----------
@@ -39,11 +58,6 @@ def compare(
         Of its stems, [stems, samples, 2].
     grids
         Pairs of n_fft and hop.
-
-    Returns
-    -------
-    For each grid the SDR of the first stem with the oracle ratio mask of that grid, with the
-    native grid's carried over, and with the model's carried over.
     """
     native = model.card.stft
     masks = oracle(references, native)
@@ -52,17 +66,16 @@ def compare(
         stem = stft.synthesise(apply(masks[..., :1], stft.analyse(mix)), len(mix))[..., 0]
         return sdr(references[0], stem)
 
-    rows: list[dict[str, str | float]] = []
-    for n_fft, hop in grids:
-        stft = Stft(n_fft, hop)
+    def separated(stft: Stft) -> Samples:
         blocks = Separator(model, stft=stft).stream([mix])
-        separated = np.concatenate([block.stems[0] for block in blocks])
-        rows.append(
-            {
-                "grid": f"{n_fft} / {hop}",
-                "IRM of this grid": quality(stft, oracle(references, stft)),
-                "IRM carried to it": quality(stft, carry(masks, native, stft, len(mix))),
-                "model": sdr(references[0], separated),
-            }
+        return np.concatenate([block.stems[0] for block in blocks])
+
+    return [
+        Quality(
+            f"{stft.n_fft} / {stft.hop}",
+            quality(stft, oracle(references, stft)),
+            quality(stft, carry(masks, native, stft, len(mix))),
+            sdr(references[0], separated(stft)),
         )
-    return rows
+        for stft in (Stft(n_fft, hop) for n_fft, hop in grids)
+    ]
