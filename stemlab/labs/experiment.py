@@ -6,7 +6,7 @@ import base64
 import io
 from dataclasses import dataclass
 from html import escape
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stemlab.spectral import Samples
+
+
+ROW = {"flex_flow": "row wrap", "align_items": "flex-end"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Outcome:
 class Experiment(ipywidgets.VBox):  # type: ignore[misc]
     """Controls, and below them what they make: words, picture, player.
 
-    Each change is worked out anew and heard at once where the music plays; a second change that
-    comes meanwhile waits, and those between are passed over. Only one experiment plays at a time.
+    Each change is worked out in a thread of its own and heard at once where the music plays; of
+    changes that come meanwhile only the last is worked out. Only one experiment plays at a time.
 
     Parameters
     ----------
@@ -76,6 +79,7 @@ class Experiment(ipywidgets.VBox):  # type: ignore[misc]
     ...     return Outcome({"tone": np.full((44_100, 2), level, np.float32)}, f"level {level}")
     >>> half = Experiment(tone, {"level": ipywidgets.FloatSlider(0.5, max=1)})
     >>> half.controls["level"].value = 0.25
+    >>> half.settle()
     >>> half.words.value, float(half.player.track.read(0, 1)[0].max())
     ('level 0.25', 0.25)
     >>> half.close()
@@ -93,6 +97,7 @@ class Experiment(ipywidgets.VBox):  # type: ignore[misc]
     ) -> None:
         self._make = make
         self._lock = Lock()
+        self._worker: Thread | None = None
         self.controls = dict(controls)
         self.words = ipywidgets.HTML()
         self.picture = ipywidgets.HTML()
@@ -107,15 +112,16 @@ class Experiment(ipywidgets.VBox):  # type: ignore[misc]
         for control in self.controls.values():
             control.observe(self._change, "value")
         self.view = MaskView(self.player) if view else None
-        shown = [self.picture] if outcome.draw else []
-        shown += [self.view] if self.view else []
-        row = ipywidgets.Box([*self.controls.values()], layout={"flex_flow": "row wrap"})
-        super().__init__([row, self.words, *shown, self.player])
+        figure = [self.picture] if outcome.draw else []
+        masks = [self.view] if self.view else []
+        row = ipywidgets.Box([*self.controls.values()], layout=ROW)
+        super().__init__([row, self.words, *figure, self.player, *masks])
         self._all.add(self)
 
     def close(self) -> None:
         """Stop the sound and remove all."""
         self._all.discard(self)
+        self.settle()
         if self.view:
             self.view.close()
         self.player.close()
@@ -124,8 +130,17 @@ class Experiment(ipywidgets.VBox):  # type: ignore[misc]
     def _read(self) -> dict[str, Any]:
         return {name: control.value for name, control in self.controls.items()}
 
+    def settle(self) -> None:
+        """Wait until all follows the controls."""
+        while self._worker and self._worker.is_alive():
+            self._worker.join()
+
     def _change(self, _change: Any) -> None:
-        """Follow the controls; the page may move them while another change is worked out."""
+        """Follow the controls, but let the page's messages through meanwhile."""
+        self._worker = Thread(target=self._follow, daemon=True)
+        self._worker.start()
+
+    def _follow(self) -> None:
         with self._lock:
             values = self._read()
             if values == self._values:
@@ -141,7 +156,7 @@ class Experiment(ipywidgets.VBox):  # type: ignore[misc]
 
     def _show(self, outcome: Outcome) -> None:
         self.words.value = outcome.words
-        if outcome.draw:
+        if outcome.draw and self._read() == self._values:
             self.picture.value = picture(outcome.draw())
 
     def _alone(self, change: Any) -> None:
@@ -199,8 +214,9 @@ def menu(name: str, options: Sequence[str], value: str | None = None) -> ipywidg
 
 def choice(name: str, options: Sequence[str]) -> ipywidgets.ToggleButtons:
     """Return buttons of which one is down."""
-    style = {"description_width": "initial", "button_width": "auto"}
-    return ipywidgets.ToggleButtons(options=options, description=name, style=style)
+    style = {"description_width": "50px", "button_width": "auto"}
+    look = {"width": "max-content"}
+    return ipywidgets.ToggleButtons(options=options, description=name, style=style, layout=look)
 
 
 def steps(name: str, options: Sequence[object], value: object) -> ipywidgets.SelectionSlider:

@@ -270,7 +270,7 @@ def paint(excerpt: Excerpt) -> Experiment:
         "hear": choice("hear", ["mine", "the model's", "the oracle's", "the true stem"]),
         "painted": canvas,
     }
-    experiment = Experiment(make, controls, solo="kept")
+    experiment = Experiment(make, controls, solo="kept", view=True)
     canvas.player = experiment.player
     return experiment
 
@@ -332,7 +332,7 @@ def network(excerpt: Excerpt) -> Experiment:
         return Outcome(heard, words, lambda: figures.frame(picture, names, frame, unsure))
 
     slider = ipywidgets.IntSlider(last, 0, last, description="frames arrived", **wide(420))
-    clock = ipywidgets.Play(0, 0, last, 10, interval=600, description="let them arrive")
+    clock = ipywidgets.Play(last, 0, last, 10, interval=600, repeat=True)
     ipywidgets.jslink((clock, "value"), (slider, "value"))
     experiment = Experiment(make, {"frame": slider}, view=True)
     row = experiment.children[0]
@@ -449,7 +449,7 @@ def precision(excerpt: Excerpt) -> Experiment:
 
         def draw() -> Figure:
             points = {b: (tried[b].size, tried[b].sdr) for b in sorted(tried, reverse=True)}
-            return figures.quality(points, bits, list(result.stems))
+            return figures.quality(points, bits, stem)
 
         return Outcome(kept_and_rest(excerpt.mix, result.stems[stem]), words, draw)
 
@@ -477,7 +477,7 @@ def _scores(scores: Mapping[str, Score]) -> str:
         f"<td>{db(score.leakage)}</td><td>{db(score.damage)}</td></tr>"
         for name, score in scores.items()
     )
-    return f"<table style='border-spacing: 14px 0'><tr>{head}</tr>{rows}</table>"
+    return f"<table style='border-spacing: 14px 0; line-height: 1.4'><tr>{head}</tr>{rows}</table>"
 
 
 def _percent(*values: float) -> list[tuple[str, float]]:

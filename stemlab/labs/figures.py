@@ -176,7 +176,7 @@ def bars(values: Mapping[str, float], chosen: str, label: str) -> Figure:
 
 
 def quality(
-    points: Mapping[int, tuple[float, Mapping[str, float]]], chosen: int, stems: Sequence[str]
+    points: Mapping[int, tuple[float, Mapping[str, float]]], chosen: int, stem: str
 ) -> Figure:
     """Draw the SDR of each stem against the size of the network.
 
@@ -186,16 +186,17 @@ def quality(
         For each number of bits the megabytes and the SDR of each stem in dB.
     chosen
         The bits to mark.
-    stems
-        Names of the stems.
+    stem
+        The stem to bring out.
     """
+    stems = list(points[chosen][1])
     figure = _figure(9.4, 3, f"SDR over size; {chosen} bits are marked")
     [axes] = _row(figure, 1)
     sizes = [size for size, _ in points.values()]
-    for stem, hue, mark in zip(stems, colours.hues(stems), "osD^v" * len(stems), strict=False):
-        axes.plot(
-            sizes, [sdr[stem] for _, sdr in points.values()], mark + "-", color=hue, label=stem
-        )
+    for name, hue, mark in zip(stems, colours.hues(stems), "osD^v" * len(stems), strict=False):
+        sdrs = [sdr[name] for _, sdr in points.values()]
+        width = 3 if name == stem else 1
+        axes.plot(sizes, sdrs, mark + "-", color=hue, lw=width, ms=3 + 2 * width, label=name)
     axes.axvline(points[chosen][0], color=FAINT, ls="--", zorder=0)
     for bits, (size, _) in points.items():
         axes.annotate(f"{bits} bit", (size, 1), xycoords=("data", "axes fraction"),

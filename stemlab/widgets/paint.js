@@ -12,7 +12,7 @@ const HEIGHT = 300; // px of the picture
 const EDGE = { left: 58, right: 8, top: 4, bottom: 26 };
 const TINT = [86, 180, 233]; // what is painted, sky blue: on magma seen with any kind of colour vision
 const SHARE = 0.5; // of the tint in what is painted
-const MOST_HARMONICS = 40;
+const MOST_HARMONICS = 24;
 const MOST_UNDO = 100;
 const INK_FONT = "13px system-ui, sans-serif";
 
@@ -100,6 +100,8 @@ class Sheet {
     this.undoButton = button("Undo the last stroke", "Undo", () => this.undo());
     root.append(this.bar(), this.readout, element("div", { class: "sheet" }, this.canvas, this.head), this.spoken);
     this.box = { x: EDGE.left, y: EDGE.top, w: 1, h: HEIGHT };
+    this.theme = { ink: "", page: "" };
+    this.look = "";
     this.show();
   }
 
@@ -302,9 +304,14 @@ class Sheet {
 
   // ------------------------------------------------------------- picture
 
-  /** Take the width and the colours of the page. */
+  /** Take the width and the colours of the page where they have changed. */
   fit() {
-    const width = Math.max(320, this.root.clientWidth);
+    const width = this.root.clientWidth;
+    const { color, backgroundColor } = getComputedStyle(this.root);
+    const look = [width, devicePixelRatio, color, backgroundColor].join();
+    if (!width || look === this.look) return;
+    this.look = look;
+    this.theme = { ink: color, page: backgroundColor };
     const height = EDGE.top + HEIGHT + EDGE.bottom;
     this.box = { x: EDGE.left, y: EDGE.top, w: width - EDGE.left - EDGE.right, h: HEIGHT };
     this.canvas.width = Math.round(width * devicePixelRatio);
@@ -318,9 +325,8 @@ class Sheet {
     const pen = this.canvas.getContext("2d", { alpha: false });
     if (!pen) return;
     const { box } = this;
-    const { color: ink, backgroundColor: page } = getComputedStyle(this.root);
-    const scale = devicePixelRatio;
-    pen.setTransform(scale, 0, 0, scale, 0, 0);
+    const { ink, page } = this.theme;
+    pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     pen.fillStyle = page;
     pen.fillRect(0, 0, this.canvas.width, this.canvas.height);
     this.tintCells();
@@ -427,19 +433,14 @@ export default () => {
       model.on("change:value", take);
       const done = new AbortController();
       sheet.listen(done.signal);
-      const size = new ResizeObserver(() => sheet.fit());
-      const theme = new MutationObserver(() => sheet.fit());
-      size.observe(root);
-      theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
       let request = requestAnimationFrame(function tick() {
         request = requestAnimationFrame(tick);
+        sheet.fit();
         sheet.follow();
       });
       Object.assign(root, { sheet });
       return () => {
         done.abort();
-        size.disconnect();
-        theme.disconnect();
         cancelAnimationFrame(request);
         model.off("change:value", take);
       };

@@ -57,7 +57,8 @@ class PaintMask(anywidget.AnyWidget):
     _esm = module("controls.js", "axes.js", "cells.js", "paint.js")
     _css = source("paint.css")
 
-    value = traitlets.Bytes().tag(sync=True)
+    # Bytes come from the page as a view of memory.
+    value = traitlets.Bytes().tag(sync=True, from_json=lambda value, _: bytes(value))
     cells = traitlets.Bytes().tag(sync=True)
     table = traitlets.Bytes().tag(sync=True)
     grid = traitlets.Dict().tag(sync=True)

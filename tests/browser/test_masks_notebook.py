@@ -1,0 +1,244 @@
+"""The lesson on masks from top to bottom: what moves changes what is seen and what is heard."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from conftest import PATIENCE, Notebook
+from test_notebooks import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Lab
+    from numpy.typing import NDArray
+    from playwright.sync_api import Locator
+
+pytestmark = pytest.mark.browser
+
+OUT = Path(__file__).parents[2] / "out"
+STEPS = """
+from stemlab.labs.experiment import Experiment
+steps = [shown for shown in Out.values() if isinstance(shown, Experiment)]
+"""
+# All that a cell shows: images, the cells of a MaskView.
+SEEN = """(cell) => {
+  const sum = (bytes) => bytes.reduce((total, byte, i) => (31 * total + byte * (i % 97)) | 0, 7);
+  const views = [...cell.querySelectorAll(".stemlab-maskview")];
+  const images = [...cell.querySelectorAll("img")].map((image) => image.src);
+  return [...images, ...views.map((root) => sum(root.view.song.bytes))].join();
+}"""
+# Where a time and a frequency are on the canvas to paint on.
+PLACE = """([time, hertz]) => {
+  const { canvas, port, box } = document.querySelector(".stemlab-paint").sheet;
+  const frame = canvas.getBoundingClientRect();
+  return [frame.x + port.x(box, time), frame.y + port.y(box, hertz)];
+}"""
+LOOP = 0.5  # seconds
+
+
+class Step:
+    """An experiment of the notebook, playing a short loop."""
+
+    def __init__(self, notebook: Notebook, index: int, code: str) -> None:
+        self.notebook = notebook
+        self.cell = notebook.page.locator(".jp-CodeCell", has_text=code).first
+        self.cell.scroll_into_view_if_needed()
+        self.name = notebook.run(
+            f"steps[{index}].player.loop = [2.0, {2 + LOOP}]\nsteps[{index}].player.seek(2.0)\n"
+            f"steps[{index}].player.play()\nprint(steps[{index}].player.model_id)"
+        ).strip()
+        live = f"globalThis.stemlab.players.get('{self.name}')"
+        notebook.wait(f"{live}?.playing && {live}.now() > 2.05")
+        self.sound, self.picture = self.hear(), self.seen()
+
+    def hear(self) -> NDArray[np.float64]:
+        """Return the spectrum of one turn of the loop, the same wherever it began."""
+        sound = self.notebook.record(self.name, LOOP)
+        spectrum: NDArray[np.float64] = np.abs(np.fft.rfft(sound, axis=0))
+        return spectrum
+
+    def seen(self) -> str:
+        text: str = self.cell.evaluate(SEEN)
+        return text
+
+    def slider(self, name: str) -> Locator:
+        return self.cell.locator(".widget-slider", has_text=name).locator(".noUi-handle")
+
+    def choose(self, name: str, option: str) -> None:
+        self.cell.get_by_label(name, exact=True).select_option(option)
+
+    def press(self, name: str) -> None:
+        self.cell.get_by_role("button", name=name, exact=True).click()
+
+    def changes(self, what: str = "sound and picture") -> None:
+        """Wait until what is heard or seen differs from the last time."""
+        if "sound" in what:
+            self.sound = self._until(self.hear, self.sound, apart)
+        if "picture" in what:
+            self.picture = self._until(self.seen, self.picture, str.__ne__)
+
+    def falls_silent(self) -> None:
+        self.sound = self._until(self.hear, self.sound, lambda now, _: np.abs(now).max() < 1)
+
+    def _until(self, look: Any, before: Any, differs: Any) -> Any:
+        end = time.monotonic() + PATIENCE
+        while not differs(now := look(), before):
+            assert time.monotonic() < end, f"nothing changed in {self.name}"
+        return now
+
+
+def apart(now: NDArray[np.float64], before: NDArray[np.float64]) -> bool:
+    """Tell whether two spectra differ by more than what a limiter or a seam makes of them."""
+    return float(np.linalg.norm(now - before)) > 0.1 * float(np.linalg.norm(before) + 1)
+
+
+@pytest.fixture(scope="module")
+def lesson(lab: Lab) -> Iterator[Notebook]:
+    """Open the notebook once, run it, and take hold of its experiments."""
+    page = opened(lab, "01_masks.ipynb")
+    notebook = Notebook(page)
+    notebook.run(STEPS)
+    yield notebook
+    page.context.close()
+
+
+def test_window_and_hop(lesson: Notebook) -> None:
+    step = Step(lesson, 0, "explore.windows")
+    assert not apart(step.hear(), step.sound)
+    for name in ("window in samples", "hop", "keep the loudest"):
+        step.slider(name).press("ArrowLeft")
+        step.changes()
+    step.choose("sound", "two tones")
+    step.changes()
+    step.cell.screenshot(path=OUT / "masks-windows.png")
+
+
+def test_a_true_mask(lesson: Notebook) -> None:
+    step = Step(lesson, 1, "explore.true_mask")
+    step.choose("stem", "bass")
+    step.changes()
+    step.press("the true stem")
+    step.changes()
+
+
+def test_kinds_of_masks(lesson: Notebook) -> None:
+    step = Step(lesson, 2, "explore.kinds")
+    step.slider("threshold").press("PageUp")
+    step.changes()
+    step.press("ratio")
+    step.changes()
+    step.slider("exponent").press("PageDown")
+    step.changes()
+    step.press("phase-sensitive")
+    step.changes()
+    step.press("what leaks in")
+    step.changes()
+    step.press("what is cut out")
+    step.changes()
+    step.choose("stem", "drums")
+    step.changes()
+
+
+def test_painting(lesson: Notebook) -> None:
+    step = Step(lesson, 3, "explore.paint")
+    assert np.abs(step.sound).max() < 1
+    step.press("Paint with: rectangle")
+    mouse = lesson.page.mouse
+    step.cell.locator("canvas").first.scroll_into_view_if_needed()
+    mouse.move(*lesson.page.evaluate(PLACE, [1.9, 200]))
+    mouse.down()
+    mouse.move(*lesson.page.evaluate(PLACE, [2.6, 4000]), steps=4)
+    mouse.up()
+    step.changes()
+    step.cell.screenshot(path=OUT / "masks-paint.png")
+    step.press("Undo the last stroke")
+    step.changes()
+    canvas = step.cell.get_by_role("application").first
+    canvas.focus()
+    canvas.press("b")
+    for key in (" ", *["Shift+ArrowLeft"] * 6, *["Shift+ArrowDown"] * 3, " "):
+        canvas.press(key)
+    step.changes()
+    step.press("Clear the mask")
+    step.changes()
+    step.press("the model's")
+    step.changes()
+    step.choose("stem", "drums")
+    step.changes()
+
+
+def test_phase(lesson: Notebook) -> None:
+    step = Step(lesson, 4, "explore.phase")
+    for name in ("zero", "random", "its own"):
+        step.press(name)
+        step.changes()
+    step.choose("stem", "bass")
+    step.changes()
+
+
+def test_the_network_answers_frame_by_frame(lesson: Notebook) -> None:
+    step = Step(lesson, 5, "explore.network")
+    step.slider("frames arrived").press("Home")
+    step.falls_silent()
+    step.changes("picture")
+    step.slider("frames arrived").press("End")
+    step.changes()
+
+
+def test_bleeding_is_predicted_then_heard(lesson: Notebook) -> None:
+    step = Step(lesson, 6, "explore.bleed")
+    assert np.abs(step.sound).max() < 1
+    step.slider("my guess").press("ArrowLeft")
+    step.changes("picture")
+    step.press("Show and hear")
+    step.changes()
+    step.choose("of the true", "drums")
+    step.changes()
+    step.choose("in the model's", "bass")
+    step.changes()
+
+
+def test_stems_sum_to_the_mix_until_masks_are_spoilt(lesson: Notebook) -> None:
+    step = Step(lesson, 7, "explore.sums")
+    step.press("Solo missing")
+    step.falls_silent()
+    step.press("each mask squared")
+    step.changes()
+    step.slider("enlarge").press("ArrowRight")
+    step.changes()
+
+
+def test_fewer_bits(lesson: Notebook) -> None:
+    step = Step(lesson, 8, "explore.precision")
+    step.slider("bits a weight").press("Home")
+    step.changes()
+    step.choose("stem", "drums")
+    step.changes()
+
+
+def test_blind(lesson: Notebook) -> None:
+    step = Step(lesson, 9, "explore.blind")
+    step.press("B")
+    step.changes("sound")
+    step.press("X is A")
+    lesson.eventually("steps[9].controls['trial'].value", "2")
+    assert "of 1 so far" in step.cell.inner_text()
+    step.choose("stem", "other")
+    step.changes("sound")
+    assert lesson.problems == []
+
+
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
+def test_nothing_is_wider_than_the_page(lesson: Notebook, theme: str) -> None:
+    change = "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+    lesson.page.evaluate(change, f"JupyterLab {theme}")
+    lesson.wait(f"document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}'")
+    outer = "document.querySelector('.jp-WindowedPanel-outer')"
+    assert lesson.page.evaluate(f"{outer}.scrollWidth <= {outer}.clientWidth")
+    lesson.page.locator(".stemlab-paint").scroll_into_view_if_needed()
+    lesson.page.screenshot(path=OUT / f"masks-{theme.lower()}.png")
