@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from stemlab.account import peak_memory
 from stemlab.audio import Reader
 from stemlab.fifo import reblock
+from stemlab.live_worker import LiveWorker
 from stemlab.masks import apply, extend
 from stemlab.separator import Separator
 
@@ -18,12 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from stemlab.live_worker import Live
     from stemlab.model import StemModel
     from stemlab.spectral import Samples
 
 # Each stage is timed on so much of the song, the best of a few runs.
 EXCERPT = 12.0
 RUNS = 3
+# Live, in samples: what is pushed at once, and how much later than it could a player reads.
+INPUT_BLOCK, BUFFER = 512, 1024
+# Seconds to wait for the stems of the last block.
+PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,133 @@ def bench(song: Path, model: StemModel) -> Bench:
         peak_memory=peak_memory(),
         stages=_stages(song, separator),
     )
+
+
+@dataclass(frozen=True)
+class LiveBench:
+    """What live separation costs, measured on this machine with a worker, without a browser.
+
+    Attributes
+    ----------
+    model, frames, update, lookahead
+        The settings, see `stemlab.live_worker.Live`.
+    algorithmic_ms
+        Delay on an infinitely fast machine: the synthesis window and the look-ahead.
+    input_block_ms
+        Sound that is gathered before it is pushed.
+    compute_ms, compute_p99_ms
+        From sound's coming to the worker to its stems, median and 99th percentile.
+    turnaround_ms, turnaround_p99_ms
+        From a block's pushing until its stems can be read: the way to the worker and back, and the
+        computing between.
+    buffer_ms
+        How much later than that a player reads, so that it does not run dry.
+    total_ms
+        From a sample's coming to its stems' being played: algorithm, input block and buffer.
+    masks_ms, masks_p99_ms
+        A run of the model, which the sound does not wait for.
+    blocks, dropouts
+        Blocks that were played, and those among them that were not there in time.
+    restarts
+        How often a worker ended.
+    """
+
+    model: str
+    frames: int
+    update: int
+    lookahead: int
+    algorithmic_ms: float
+    input_block_ms: float
+    compute_ms: float
+    compute_p99_ms: float
+    turnaround_ms: float
+    turnaround_p99_ms: float
+    buffer_ms: float
+    total_ms: float
+    masks_ms: float
+    masks_p99_ms: float
+    blocks: int
+    dropouts: int
+    restarts: int
+
+
+def bench_live(song: Path, live: Live, seconds: float = 10) -> LiveBench:
+    """Play a song to a live worker as if it came from a microphone, and its stems.
+
+    Raises
+    ------
+    AudioError
+        If the song cannot be read.
+    StemlabError
+        If the worker cannot be started.
+    """
+    with LiveWorker(live) as worker:
+        with Reader(song, worker.rate) as reader:
+            count = int(seconds * worker.rate)
+            mix = np.resize(next(reblock(reader.blocks(), count)), (count, 2))
+        late = worker.delay + INPUT_BLOCK + BUFFER
+        dropouts, turnaround = _perform(worker, mix, late)
+        second = 1000 / worker.rate
+        compute, turned, masks = (
+            [float(value) for value in np.percentile(times, (50, 99)) * 1000]
+            for times in (worker.compute, turnaround, worker.runs)
+        )
+        return LiveBench(
+            model=live.model,
+            frames=live.frames,
+            update=live.update,
+            lookahead=live.lookahead,
+            algorithmic_ms=worker.delay * second,
+            input_block_ms=INPUT_BLOCK * second,
+            compute_ms=compute[0],
+            compute_p99_ms=compute[1],
+            turnaround_ms=turned[0],
+            turnaround_p99_ms=turned[1],
+            buffer_ms=BUFFER * second,
+            total_ms=late * second,
+            masks_ms=masks[0],
+            masks_p99_ms=masks[1],
+            blocks=len(dropouts),
+            dropouts=sum(dropouts),
+            restarts=worker.restarts,
+        )
+
+
+def _perform(worker: LiveWorker, mix: Samples, late: int) -> tuple[list[bool], list[float]]:
+    """Push a sound and read its stems `late` samples later, by the clock.
+
+    Returns
+    -------
+    Whether each block read was missing, and the seconds from each push to its stems.
+    """
+    dropouts, turnaround = [], []
+    pushed: deque[tuple[int, float]] = deque()
+    begin = time.perf_counter()
+    for stop in range(INPUT_BLOCK, len(mix), INPUT_BLOCK):
+        _sleep_until(begin + stop / worker.rate)
+        worker.push(mix[stop - INPUT_BLOCK : stop])
+        pushed.append((stop - worker.delay, time.perf_counter()))
+        if stop >= late:
+            dropouts.append(_missing(worker, stop - late))
+        following = begin + (stop + INPUT_BLOCK) / worker.rate
+        worker.wait(stop - worker.delay, following - time.perf_counter())
+        while pushed and worker.made >= pushed[0][0]:
+            turnaround.append(time.perf_counter() - pushed.popleft()[1])
+    while pushed and worker.wait(pushed[0][0], PATIENCE):
+        turnaround.append(time.perf_counter() - pushed.popleft()[1])
+    return dropouts, turnaround
+
+
+def _missing(worker: LiveWorker, first: int) -> bool:
+    """Whether the stems of the block from sample `first` on are not there, or were lost."""
+    lost = worker.gap
+    silent = first < lost.stop and lost.start < first + INPUT_BLOCK
+    return silent or worker.read(first, INPUT_BLOCK) is None
+
+
+def _sleep_until(moment: float) -> None:
+    if (left := moment - time.perf_counter()) > 0:
+        time.sleep(left)
 
 
 def _stages(song: Path, separator: Separator) -> dict[str, float]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from stemlab.batch import Report
+    from stemlab.bench import Bench, LiveBench
     from stemlab.evaluation import Scores
     from stemlab.separator import Separator
 
@@ -160,26 +161,66 @@ def _together(
 @app.command()
 def bench(
     song: Annotated[Path | None, typer.Argument(help="By default the demo.")] = None,
-    model: ModelOption = DEFAULT,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Name of a model, or its file.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Latency and dropouts, with sound as it comes.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="How long, live.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
     """Measure what this machine holds."""
     from stemlab import demo
-    from stemlab.bench import bench as measure
+    from stemlab.bench import bench as bench_song
+    from stemlab.bench import bench_live
+    from stemlab.live_worker import Live
     from stemlab.model import StemModel
 
-    result = measure(song or demo.path(), StemModel(model))
+    song = song or demo.path()
+    result: Bench | LiveBench
+    if live:
+        result = bench_live(song, Live(model) if model else Live(), seconds)
+        about, rows = _live_table(result)
+    else:
+        result = bench_song(song, StemModel(model or DEFAULT))
+        about, rows = _bench_table(result)
     if as_json:
         print(json.dumps(asdict(result)))
         return
-    print(f"{result.model} ({result.precision}) on {result.runtime}, {result.threads} threads")
+    print(about)
+    _table(rows)
+
+
+def _bench_table(result: Bench) -> tuple[str, list[tuple[str, str]]]:
+    """Return a heading and rows."""
     rows = [(stage, f"{speed:.0f} × real time") for stage, speed in result.stages.items()]
     rows += [
         ("file to stems", f"{result.speed:.0f} × real time"),
         ("first block", f"{result.first_block:.2f} s"),
         ("peak memory", f"{result.peak_memory / 1e6:.0f} MB"),
     ]
-    _table(rows)
+    about = f"{result.model} ({result.precision}) on {result.runtime}, {result.threads} threads"
+    return about, rows
+
+
+def _live_table(result: LiveBench) -> tuple[str, list[tuple[str, str]]]:
+    """Return a heading and rows."""
+    rows = [
+        ("input block", f"{result.input_block_ms:.1f} ms"),
+        ("algorithm", f"{result.algorithmic_ms:.1f} ms"),
+        ("compute", f"{result.compute_ms:.1f} ms, p99 {result.compute_p99_ms:.1f} ms"),
+        ("to and fro", f"{result.turnaround_ms:.1f} ms, p99 {result.turnaround_p99_ms:.1f} ms"),
+        ("buffer", f"{result.buffer_ms:.1f} ms"),
+        ("total", f"{result.total_ms:.1f} ms"),
+        ("masks", f"{result.masks_ms:.1f} ms, p99 {result.masks_p99_ms:.1f} ms, beside the sound"),
+        ("dropouts", f"{result.dropouts} of {result.blocks} blocks"),
+    ]
+    about = (
+        f"{result.model} live: windows of {result.frames} frames every {result.update}, "
+        f"look-ahead {result.lookahead}"
+    )
+    return about, rows
 
 
 @app.command()

@@ -45,8 +45,9 @@ TIMES = 4096
 LOADING, ENDING = 60, 5
 # Seconds between looks at a process that has not loaded, or is gone.
 GLANCE = 0.01
-# Places of the counts of samples that came in, that are made, and that were left out.
-HEARD, MADE, LOST = range(3)
+# Places of the counts of samples: how many came in, are made, were left out in all; and the last of
+# these stretches, its first and the one behind it.
+HEARD, MADE, LOST, GAP, RESUMED = range(5)
 
 
 class WorkerError(StemlabError):
@@ -214,16 +215,19 @@ class LiveWorker:
         self._shared = Shared(
             Ring(self._context, length, 2),
             Ring(self._context, length, 2 * len(self.stems)),
-            self._context.RawArray(ctypes.c_int64, 3),
+            self._context.RawArray(ctypes.c_int64, 5),
             Times(self._context),
             Times(self._context),
         )
         self._counts = self._shared.counts
-        self._running = self._start()
-        if not self._running.ready():
-            raise WorkerError(_why_not(self._running))
+        self._running, self._spare = self._start(), self._start()
+        children = (self._running, self._spare)
+        unready = [child for child in children if not child.ready()]
+        if unready:
+            for child in children:
+                child.end()
+            raise WorkerError(_why_not(unready[0]))
         self._running.ring()
-        self._spare = self._start()
         self._watch = Thread(target=self._keep_running, name="stemlab live", daemon=True)
         self._watch.start()
 
@@ -252,6 +256,11 @@ class LiveWorker:
     def lost(self) -> int:
         """Samples among those that are silence, since no process could separate them in time."""
         return self._counts[LOST]
+
+    @property
+    def gap(self) -> range:
+        """The last stretch of samples that were lost."""
+        return range(self._counts[GAP], self._counts[RESUMED])
 
     @property
     def compute(self) -> NDArray[np.float64]:
@@ -445,5 +454,6 @@ def _begin(shared: Shared) -> int:
     silent = min(start - made, len(stems))
     stems.write(start - silent, np.zeros((silent, stems.channels), np.float32))
     counts[LOST] += start - made
+    counts[GAP], counts[RESUMED] = made, start
     counts[MADE] = start
     return start
