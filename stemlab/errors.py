@@ -2,7 +2,11 @@
 
 
 class StemlabError(Exception):
-    """Base of every error raised on purpose; the command line prints it as one line."""
+    """Base of every error raised on purpose; command line and notebooks show it as one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Give IPython the sentence in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class AudioError(StemlabError):

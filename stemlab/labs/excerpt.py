@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,11 +78,11 @@ class Excerpt:
     True
     """
 
-    mix: Samples
-    stems: dict[str, Samples]
+    mix: Samples = field(repr=False)
+    stems: dict[str, Samples] = field(repr=False)
     known: bool
-    masks: Masks
-    separator: Separator
+    masks: Masks = field(repr=False)
+    separator: Separator = field(repr=False)
 
     @classmethod
     def of(cls, song: str | Path, start: float = 0, seconds: float = 6) -> Excerpt:

@@ -38,14 +38,14 @@ class Outcome:
     sounds
         What plays, by name, each [samples, 2]; names, number and length stay the same.
     words
-        What to know of it, in HTML.
+        What to know of it, in HTML; or what works it out, when the sound has gone out.
     draw
-        Draws what to see of it, if a `MaskView` does not show it, when the sound has gone out. The
+        Draws what to see of it, if a `MaskView` does not show it, also after the sound. The
         figure's label tells those who cannot see it what it shows.
     """
 
     sounds: dict[str, Samples]
-    words: str
+    words: str | Callable[[], str]
     draw: Callable[[], Figure] | None = None
 
 
@@ -155,7 +155,8 @@ class Experiment(ipywidgets.VBox):  # type: ignore[misc]
             self._show(outcome)
 
     def _show(self, outcome: Outcome) -> None:
-        self.words.value = outcome.words
+        words = outcome.words
+        self.words.value = words if isinstance(words, str) else words()
         if outcome.draw and self._read() == self._values:
             self.picture.value = picture(outcome.draw())
 

@@ -105,10 +105,11 @@ def windows(excerpt: Excerpt) -> Experiment:
 
 
 def clicks(count: int, rate: int) -> Samples:
-    """Return a click every half second, [count, 2]."""
-    sound = np.zeros((count, 2), np.float32)
-    sound[rate // 4 :: rate // 2] = 0.9
-    return sound
+    """Return a burst of noise every half second that falls to a third within 3 ms, [count, 2]."""
+    noise = np.random.default_rng(0).standard_normal(count)
+    since = (np.arange(count) + rate // 4) % (rate // 2) / rate
+    sound = 0.3 * noise * np.exp(-since / 0.003)
+    return np.repeat(sound[:, None], 2, 1).astype(np.float32)
 
 
 def tones(count: int, rate: int, hertz: Sequence[float] = (440.0, 466.16)) -> Samples:
@@ -183,7 +184,9 @@ def kinds(excerpt: Excerpt) -> Experiment:
             "what is cut out": cut,
             "the true stem": own,
         }[hear]
-        words = _scores({kind: excerpt.score(stem, mask), "the model": model(stem)})
+
+        def words() -> str:
+            return _scores({kind: excerpt.score(stem, mask), "the model": model(stem)})
 
         def draw() -> Figure:
             sdrs = {
@@ -262,8 +265,12 @@ def paint(excerpt: Excerpt) -> Experiment:
             heard = excerpt.stems[stem]
         else:
             heard = excerpt.sound(mask(stem, hear, painted) * excerpt.spectrum)
-        mine = excerpt.score(stem, mask(stem, "mine", painted))
-        return Outcome(kept_and_rest(excerpt.mix, heard), _scores({"yours": mine, **rivals(stem)}))
+
+        def words() -> str:
+            mine = excerpt.score(stem, mask(stem, "mine", painted))
+            return _scores({"yours": mine, **rivals(stem)})
+
+        return Outcome(kept_and_rest(excerpt.mix, heard), words)
 
     controls = {
         "stem": menu("stem", list(excerpt.stems)),

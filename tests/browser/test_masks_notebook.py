@@ -107,6 +107,23 @@ def lesson(lab: Lab) -> Iterator[Notebook]:
     page.context.close()
 
 
+def test_it_opens_with_something_to_play(lesson: Notebook) -> None:
+    lesson.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+    play = lesson.page.get_by_role("button", name="Play", exact=True).first
+    play.wait_for(state="visible")
+    box = play.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 900
+    lesson.page.screenshot(path=OUT / "masks.png")
+
+
+def test_a_song_that_is_not_there_is_told_in_a_sentence(lesson: Notebook) -> None:
+    with pytest.raises(RuntimeError) as told:
+        lesson.run("explore.Excerpt.of('nowhere.mp3')")
+    assert str(told.value).startswith("AudioError: nowhere.mp3")
+    assert "\n" not in str(told.value)
+
+
 def test_window_and_hop(lesson: Notebook) -> None:
     step = Step(lesson, 0, "explore.windows")
     assert not apart(step.hear(), step.sound)
