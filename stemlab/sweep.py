@@ -103,8 +103,13 @@ class Setting:
             own.window if self.window is None else self.window,
         )
 
-    def separator(self) -> Separator:
+    def separator(self, model: StemModel | None = None) -> Separator:
         """Return a separator with these settings; models are loaded once.
+
+        Parameters
+        ----------
+        model
+            The model, if it is loaded already.
 
         Raises
         ------
@@ -112,7 +117,7 @@ class Setting:
             If the model cannot run, or a setting has no meaning.
         """
         return Separator(
-            _model(self.model, self.runtime, self.threads),
+            model or _model(self.model, self.runtime, self.threads),
             stft=self.stft(),
             exponent=self.exponent,
             past=self.past,

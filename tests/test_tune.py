@@ -14,6 +14,7 @@ from stemlab.evaluation import ORACLES
 from stemlab.labs import tune
 from stemlab.labs.bill import bill
 from stemlab.labs.grids import compare
+from stemlab.labs.memory import remembering
 from stemlab.labs.trial import SECONDS, Passage, Trial, coarse, parse_window
 from stemlab.model import StemModel, find
 from stemlab.references import find_songs, match, read_stretch
@@ -192,6 +193,33 @@ def test_a_newer_change_ends_an_older_one(rested: Tune, monkeypatch: pytest.Monk
     assert len(runs) < 12  # of some 30
 
 
+def test_the_model_runs_once_for_what_is_turned_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, own = [], StemModel.masks
+
+    def counted(self: StemModel, magnitude: Any) -> Any:
+        runs.append(1)
+        return own(self, magnitude)
+
+    passage = Passage(SONG, REFERENCES, 30)
+    settings = [
+        Setting(model=FAST),
+        Setting(1024, 256, "cosine", 2.0, extension="even", model=FAST),
+    ]
+    first = Trial(settings[0], passage).run()
+    monkeypatch.setattr(StemModel, "masks", counted)
+    again, other = (Trial(setting, passage).run() for setting in settings)
+    assert not runs
+    assert again.sdr == first.sdr
+    assert other.sdr != first.sdr
+    model = remembering(FAST, None, 1)
+    took = model._kept[next(reversed(model._kept))]
+    for outcome in (first, again, other):
+        assert outcome.account.compute > took.wall
+        assert outcome.account.cpu > took.cpu / 11
+    Trial(Setting(model=FAST, past=64), passage).run()
+    assert runs
+
+
 def test_coarser_weights_are_worth_less() -> None:
     passage = Passage(SONG, REFERENCES, 27.2)
     whole, rough = (
@@ -222,7 +250,7 @@ def test_the_bill_names_each_part_of_latency_and_its_share() -> None:
     shares = [float(share) for share in re.findall(r"flex: ([\d.]+)", text)]
     assert shares == [0.1, 0.2, 1.5, 0.25]
     assert "algorithmic 300 ms" in text
-    for words in ("3.0 × real time", "300 MiB", "NOLA 0.50, COLA no", "-140 dB", "no SDR"):
+    for words in ("3.0 × real time", "300 MiB", "NOLA 0.50, COLA no", "−140 dB", "no SDR"):
         assert words in text
 
 
@@ -230,6 +258,7 @@ def test_the_bill_tells_masks_from_grid() -> None:
     text = bill(account(), {"bass": 5.0}, {"IRM": {"bass": 7.5}, "PSM": {"bass": 8.0}}, {})
     assert re.findall(r"<td[^>]*>([^<]*)</td>", text) == ["5.00", "7.50", "8.00", "3.00"]
     assert "5.00 (+0.50)" in bill(account(), {"bass": 5.0}, {}, {"bass": 4.5})
+    assert "5.00 (−0.50)" in bill(account(), {"bass": 5.0}, {}, {"bass": 5.5})
 
 
 def test_grids_are_measured_against_the_models_own() -> None:

@@ -29,9 +29,9 @@ STYLE = """<style>
   border: 1px solid var(--jp-border-color1, #888);
   background: var(--hue);
 }
-.stemlab-bill table { margin: 6px 0 2px; border-collapse: collapse; }
+.stemlab-bill table { margin: 6px 0 2px; border-collapse: collapse; font-size: 12px; }
 .stemlab-bill :is(td, th) {
-  padding: 1px 8px 1px 0;
+  padding: 1px 7px 1px 0;
   font-weight: 400;
   text-align: right;
   white-space: nowrap;
@@ -108,7 +108,7 @@ def _facts(account: Account) -> str:
         f"{account.cpu:.3f} CPU s a second",
         f"peak memory {account.memory / MEBI:.0f} MiB",
         f"NOLA {account.nola:.2f}, COLA {'yes' if account.cola else 'no'}",
-        f"stems − mix {account.conservation:.0f} dB",
+        f"stems minus mix −{-account.conservation:.0f} dB",
     )
     return f"<div>{' · '.join(facts)}</div>"
 
@@ -129,7 +129,7 @@ def _table(sdr: Sdrs, ceilings: Mapping[str, Sdrs], before: Sdrs) -> str:
 
 
 def _row(stem: str, own: float, ceilings: Mapping[str, Sdrs], before: float | None) -> str:
-    change = "" if before is None else f" ({own - before:+.2f})"
+    change = "" if before is None else f" ({own - before:+.2f})".replace("-", "−")
     best = [found[stem] for found in ceilings.values()]
     cells = "".join(f"<td>{value:.2f}</td>" for value in best)
     gap = f"<td>{max(best) - own:.2f}</td>" if best else ""

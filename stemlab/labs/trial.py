@@ -15,6 +15,7 @@ from stemlab.audio import Audio
 from stemlab.errors import AudioError, SettingError
 from stemlab.evaluation import ceilings, grouped, score
 from stemlab.labs.coarse import coarsen
+from stemlab.labs.memory import Memory, remembering
 from stemlab.model import find
 from stemlab.references import Song, Source, Target, find_songs, match, read_stretch
 
@@ -78,6 +79,9 @@ class Trial:
     setting: Setting
     passage: Passage
 
+    def _model(self) -> Memory:
+        return remembering(self.setting.model, self.setting.runtime, self.setting.threads)
+
     def check(self) -> None:
         """Make sure that it can be run.
 
@@ -86,7 +90,7 @@ class Trial:
         StemlabError
             If it cannot: the sentence says why.
         """
-        separator = self.setting.separator()
+        separator = self.setting.separator(self._model())
         _read(self.passage, _targets(self.passage, separator), separator.rate)
 
     def run(self, progress: Callable[[float], object] | None = None) -> Outcome:
@@ -102,10 +106,13 @@ class Trial:
         StemlabError
             If files, model or settings do not allow it.
         """
-        separator = self.setting.separator()
+        model = self._model()
+        separator = self.setting.separator(model)
         targets = _targets(self.passage, separator)
         mix, references = _read(self.passage, targets, separator.rate)
+        model.used.clear()
         stems, account = measure(separator, mix, progress=progress)
+        account = model.complete(account, separator, len(mix))
         named = {
             name: Audio(stem, separator.rate)
             for name, stem in zip(separator.stems, stems, strict=True)
@@ -115,7 +122,7 @@ class Trial:
 
     def ceilings(self) -> dict[str, Sdrs]:
         """Return what each of `stemlab.evaluation.ORACLES` reaches in the setting's transform."""
-        separator = self.setting.separator()
+        separator = self.setting.separator(self._model())
         targets = _targets(self.passage, separator)
         return _ceilings(self.passage, targets, separator.rate, separator.stft) if targets else {}
 

@@ -50,12 +50,12 @@ CSS = """<style>
 .stemlab-tune .stemlab-player .overview { height: 44px; margin-bottom: 6px; }
 .stemlab-tune .stemlab-player .row { padding-block: 2px; }
 .stemlab-tune h4 { margin: 4px 0 0; }
-.stemlab-tune .widget-readout { min-width: 38px; }
-.stemlab-tune .stemlab-fault { width: auto; height: auto; padding-left: 8px; }
+.stemlab-tune .widget-html { width: auto; height: auto; }
+.stemlab-tune .widget-html-content { line-height: 1.4; white-space: normal; }
+.stemlab-tune .widget-readout { min-width: 34px; }
 .stemlab-tune .stemlab-fault .widget-html-content {
+  padding-left: 8px;
   color: var(--jp-error-color1, #c62828);
-  line-height: 1.3;
-  white-space: normal;
   overflow-wrap: anywhere;
 }
 </style>"""
@@ -152,7 +152,7 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return ipywidgets.HBox(
             [
                 ipywidgets.VBox(parts, layout=ipywidgets.Layout(width=width))
-                for parts, width in zip((*columns, account), ("29%", "29%", "42%"), strict=True)
+                for parts, width in zip((*columns, account), ("27%", "27%", "46%"), strict=True)
             ]
         )
 
@@ -332,7 +332,7 @@ def _controls() -> dict[str, Any]:
     }
     for name, control in controls.items():
         control.description = LABELS.get(name, name)
-        control.style.description_width = "70px"
+        control.style.description_width = "74px"
         control.layout.width = "97%"
         if hasattr(control, "continuous_update"):
             control.continuous_update = False
