@@ -273,7 +273,18 @@ class LiveWorker:
         return self._shared.runs.seconds()
 
     def push(self, samples: Samples) -> None:
-        """Give the next samples, [n, 2]; never waits."""
+        """Give the next samples, [n, 2]; never waits.
+
+        Raises
+        ------
+        SettingError
+            If that is not their shape, or there are too many at once.
+        """
+        if samples.shape != (len(samples), 2) or len(samples) > LAG * self.rate:
+            raise SettingError(
+                f"sound of shape {samples.shape}: live, it comes as [samples, 2], "
+                f"{LAG:g} s at most at once"
+            )
         self._shared.mix.write(self.heard, samples)
         self._counts[HEARD] += len(samples)
         self._running.ring()
@@ -325,7 +336,7 @@ class LiveWorker:
             self.restarts += 1
             self.notice = (
                 f"the live worker ended ({ended.fate}) and another took over; "
-                "what came meanwhile is silent"
+                "what came in between may be silent"
             )
             with self._lock:
                 if not self._closing:
@@ -426,10 +437,11 @@ def _follow(
 ) -> bool:
     """Separate what comes from now on; False at the end, True if it lags too far behind."""
     counts, card = shared.counts, model.card
-    taken = _begin(shared)
+    lag = LAG * card.sample_rate
+    taken = _begin(shared, lag)
     known = min(taken, HELD * card.sample_rate // 2)
     separator = live.separator(model, executor, shared.mix.read(taken - known, known))
-    while (waiting := counts[HEARD] - taken) <= LAG * card.sample_rate:
+    while (waiting := counts[HEARD] - taken) <= lag:
         if not waiting:
             if next(rings, bell) is bell:
                 return False
@@ -447,10 +459,15 @@ def _follow(
     return True
 
 
-def _begin(shared: Shared) -> int:
-    """Return the next sample; what was not made before it is lost and silent."""
+def _begin(shared: Shared, lag: float) -> int:
+    """Return the next sample to take: where the stems end, unless that is too long ago.
+
+    Then what is not made is lost and silent.
+    """
     counts, stems = shared.counts, shared.stems
     start, made = counts[HEARD], counts[MADE]
+    if start - made <= lag:
+        return made
     silent = min(start - made, len(stems))
     stems.write(start - silent, np.zeros((silent, stems.channels), np.float32))
     counts[LOST] += start - made
