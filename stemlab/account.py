@@ -77,11 +77,11 @@ class Account:
 def window_latency(separator: Separator) -> float:
     """Return the seconds until a sample has left all windows, see `Account.window`."""
     own, native = separator.stft, separator.model.card.stft
-    masks = own.n_fft // 2
+    masks = own.delay // 2
     if (own.n_fft, own.hop) != (native.n_fft, native.hop):
         # A new frame's masks lie between those of the native frames around its centre.
         masks = max(masks, native.n_fft // 2 + native.hop)
-    return (own.n_fft // 2 + masks) / separator.rate
+    return (own.delay // 2 + masks) / separator.rate
 
 
 def windows(separator: Separator, samples: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stemlab import demo
-from stemlab.account import measure, peak_memory, reset_peak_memory, window_latency
+from stemlab.account import measure, peak_memory, reset_peak_memory, window_latency, windows
 from stemlab.audio import load
 from stemlab.model import StemModel
 from stemlab.separator import Separator
@@ -48,7 +48,10 @@ def worst_wait(separator: Separator, sound: Samples) -> float:
     return waited / SECOND
 
 
-@pytest.mark.parametrize("stft", [None, Stft(1024, 256), Stft(8192, 2048)])
+@pytest.mark.parametrize(
+    "stft",
+    [None, Stft(1024, 256), Stft(8192, 2048), Stft(synthesis=2048), Stft(4096, 256, synthesis=512)],
+)
 def test_no_sample_waits_longer_than_the_account_says(
     model: StemModel, sound: Samples, stft: Stft | None
 ) -> None:
@@ -80,6 +83,23 @@ def test_the_account_adds_up(model: StemModel, sound: Samples) -> None:
     assert account.cpu > 0
     assert account.nola == pytest.approx(0.5)
     assert not account.cola
+
+
+@pytest.mark.parametrize(("past", "lookahead"), [(0, 64), (300, 100), (448, 32)])
+def test_runs_of_the_model_are_counted(
+    model: StemModel, sound: Samples, monkeypatch: pytest.MonkeyPatch, past: int, lookahead: int
+) -> None:
+    ran, own, separator = [], model.masks, Separator(model, past=past, lookahead=lookahead)
+
+    def counted(magnitude: Samples) -> Samples:
+        ran.append(1)
+        return own(magnitude)
+
+    monkeypatch.setattr(model, "masks", counted)
+    told: list[float] = []
+    measure(separator, sound, progress=told.append)
+    assert windows(separator, len(sound)) == len(ran)
+    assert sum(told) == pytest.approx(len(sound) / SECOND)
 
 
 def test_peak_memory_is_that_since_the_reset() -> None:
