@@ -203,7 +203,8 @@ def db(value: float) -> str:
 
 def wide(width: int) -> dict[str, object]:
     """Return the look of a control that is so many pixels wide, with its name in full."""
-    return {"layout": {"width": f"{width}px"}, "style": {"description_width": "initial"}}
+    look = {"width": f"{width}px", "margin": "2px 12px 2px 2px"}
+    return {"layout": look, "style": {"description_width": "initial"}}
 
 
 def menu(name: str, options: Sequence[str], value: str | None = None) -> ipywidgets.Dropdown:

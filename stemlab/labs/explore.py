@@ -325,10 +325,11 @@ def network(excerpt: Excerpt) -> Experiment:
     names = list(excerpt.stems)
     picture = Picture.of(excerpt.spectrum, excerpt.masks, names, stft=excerpt.stft)
     unsure = entropy(picture.masks())
-    last = len(picture.columns) - 1
+    last = int(len(excerpt.mix) / excerpt.stft.hop)
 
     def make(frame: int) -> Outcome:
-        arrived = max(0, int(excerpt.stft.centre(frame + 0.5)))
+        whole = frame == last
+        arrived = len(excerpt.mix) if whole else max(0, int(excerpt.stft.centre(frame + 0.5)))
         heard = {name: _until(stem, arrived) for name, stem in excerpt.separated.items()}
         shares = excerpt.masks[frame].mean((0, 1))
         listed = ", ".join(f"{n} {share:.2f}" for n, share in zip(names, shares, strict=True))

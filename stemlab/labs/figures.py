@@ -201,7 +201,8 @@ def quality(
     for bits, (size, _) in points.items():
         axes.annotate(f"{bits} bit", (size, 1), xycoords=("data", "axes fraction"),
                       xytext=(2, -10), textcoords="offset points", fontsize="small")  # fmt: skip
-    axes.margins(x=0.06, y=0.15)
+    axes.margins(y=0.15)
+    axes.set_xlim(0.3 * max(sizes), 1.06 * max(sizes))
     axes.set_xlabel("size in MB")
     axes.set_ylabel("SDR in dB")
     axes.legend(fontsize="small", loc="lower right", ncols=len(stems))

@@ -193,6 +193,8 @@ class Face {
 
   /** Each lane its stem; the overview all of them as loud as the faders let them be. */
   drawWaves() {
+    // While the page changes its theme nothing has a width.
+    if (!this.waves[0].canvas.clientWidth) return;
     this.dirty = false;
     const { player, colours } = this;
     /** @type {DataView} */
