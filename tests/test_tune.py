@@ -170,6 +170,17 @@ def test_a_song_without_references_has_an_account_without_sdr(rested: Tune, tmp_
     assert "no SDR" in rested._bill.value
 
 
+def test_a_song_that_is_not_there_is_told_and_can_be_mended() -> None:
+    panel = tune("nowhere.mp3")
+    assert panel.wait(LONG)
+    assert list(panel.faults) == ["song"]
+    assert not panel._stage.children
+    turn(panel, model=FAST, song=str(SONG))
+    assert panel.faults == {}
+    assert len(panel._stage.children) == 1
+    panel.close()
+
+
 def test_a_newer_change_ends_an_older_one(rested: Tune, monkeypatch: pytest.MonkeyPatch) -> None:
     """The older one would take many runs of the model; none of it is heard."""
     runs, own = [], StemModel.masks

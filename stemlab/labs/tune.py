@@ -223,7 +223,8 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         faults = _faults(order, self._good)
         self._tell(faults)
         if faults:
-            self._say("⚠ Not possible; what was heard before plays on.")
+            heard = "; what was heard before plays on" if self.outcome else ""
+            self._say(f"⚠ Not possible{heard}.")
             return
         trial, before = _trial(order.values), self._good
         known = self.outcome.sdr if self.outcome and _same_sound(order.values, before) else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -180,11 +179,10 @@ print(lab.wait(200))""")
         assert fault
         assert 0 <= fault["y"] - (control["y"] + control["height"]) < 30
         assert likeness(heard(tuned), old) > 40
-        tuned.page.locator(".stemlab-tune").screenshot(path=PICTURES / "tuning_fault.png")
+        tuned.page.screenshot(path=PICTURES / "tuning_fault.png")
         move(tuned, label, "fill", good)
         told.wait_for(state="detached")
         tuned.run("print(lab.wait(200))")
-    assert Path(PICTURES / "tuning_fault.png").exists()
 
 
 def test_nothing_is_wider_than_the_page(tuned: Notebook) -> None:
