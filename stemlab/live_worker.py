@@ -301,7 +301,8 @@ class LiveWorker:
 
         None if they are not made yet, or so old that the ring has gone over them.
         """
-        if start + count > self.made or start < self.heard - len(self._shared.stems):
+        oldest = max(0, self.heard - len(self._shared.stems))
+        if start + count > self.made or start < oldest:
             return None
         samples = self._shared.stems.read(start, count)
         return samples.reshape(count, len(self.stems), 2).swapaxes(0, 1)

@@ -79,6 +79,7 @@ def test_stems_sum_to_the_mix_and_nothing_is_left_behind(song: Samples) -> None:
         made = play(worker, song)
         stems = worker.read(0, made.stop)
         assert worker.read(worker.heard - 1, 1) is None
+        assert worker.read(-1, 1) is None
         assert worker.lost == worker.restarts == 0
         assert not worker.notice
         until(lambda: len(worker.runs))
