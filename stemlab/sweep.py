@@ -72,8 +72,9 @@ class Setting:
 
     Examples
     --------
-    >>> Setting(n_fft=2048, hop=512).separator().stft
-    Stft(n_fft=2048, hop=512, window='hann')
+    >>> stft = Setting(n_fft=2048, hop=512).separator().stft
+    >>> stft.n_fft, stft.hop, stft.window
+    (2048, 512, 'hann')
     """
 
     n_fft: int | None = None
