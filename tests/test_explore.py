@@ -27,6 +27,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+STEPS = (
+    explore.windows,
+    explore.true_mask,
+    explore.kinds,
+    explore.paint,
+    explore.phase,
+    explore.network,
+    explore.bleed,
+    explore.sums,
+    explore.precision,
+    explore.blind,
+)
+
+
 @pytest.fixture(scope="module")
 def excerpt() -> Excerpt:
     return Excerpt.of(demo.path(), start=16, seconds=2)
@@ -76,13 +90,16 @@ def test_a_score_is_that_of_the_masked_mixture(excerpt: Excerpt) -> None:
     assert found.damage > found.sdr
 
 
-def test_without_true_stems_the_models_serve(tmp_path: Path) -> None:
+def test_without_true_stems_the_models_serve(tmp_path: Path, opened: list[Experiment]) -> None:
     song = tmp_path / "song.ogg"
     shutil.copy(demo.path(), song)
     own = Excerpt.of(song, start=10, seconds=1)
     assert not own.known
     assert list(own.stems) == ["vocals", "drums", "bass", "other"]
     assert own.score("bass", own.mask("bass")).sdr > 15
+    for step in STEPS:
+        opened.append(step(own))
+        assert opened[-1].words.value
 
 
 def test_some_true_stems_are_not_enough(tmp_path: Path) -> None:
