@@ -99,7 +99,7 @@ def windows(excerpt: Excerpt) -> Experiment:
         "sound": menu("sound", list(sources)),
         "window": steps("window in samples", [2**k for k in range(9, 15)], 4096),
         "hop": steps("hop", [("window / 2", 2), ("window / 4", 4), ("window / 8", 8)], 4),
-        "cells": steps("keep the loudest", _percent(0.3, 1, 3, 10, 30, 100), 3),
+        "cells": steps("keep the loudest", _percent(0.3, 1, 3, 10, 30, 100), 1),
     }
     return Experiment(make, controls, solo="kept")
 

@@ -20,3 +20,7 @@ def module(*names: str) -> str:
     """
     siblings = re.compile(r"^import \{[^}]*\} from \"\./.*\";\n", re.MULTILINE)
     return "\n".join(siblings.sub("", source(name)) for name in names)
+
+
+WORKLET = module("tape.js", "worklet.js", "liveworklet.js")
+"""The audio thread of players and of live input; a page loads it once for all."""

@@ -21,7 +21,7 @@ from stemlab.export import STEM_FILE, export_mix, export_stem_file, free_path
 from stemlab.rhythm import Rhythm, warm_up
 from stemlab.separator import Separator
 from stemlab.store import FINAL, Store
-from stemlab.widgets import module, source
+from stemlab.widgets import WORKLET, module, source
 from stemlab.widgets.crate import (
     Preparation,
     entries,
@@ -216,7 +216,7 @@ class Decks(anywidget.AnyWidget):
         *("phones.js", "recorder.js", "crate.js", "midi.js", "decks.js"),
     )
     _css = source("player.css") + source("decks.css")
-    _worklet = t.Unicode(module("tape.js", "worklet.js")).tag(sync=True)
+    _worklet = t.Unicode(WORKLET).tag(sync=True)
     _stretch = t.Unicode(_STRETCH).tag(sync=True)
     _key = t.Unicode().tag(sync=True)
     a = t.Instance(Deck, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)

@@ -16,7 +16,7 @@ from stemlab.errors import SettingError, StemlabError
 from stemlab.separator import Separation, Separator
 from stemlab.spectral import Stft
 from stemlab.store import BLOCK, Store, Track
-from stemlab.widgets import module, source
+from stemlab.widgets import WORKLET, module, source
 from stemlab.widgets.faders import Faders
 from stemlab.widgets.feed import Producer, Sender, replay
 
@@ -74,7 +74,7 @@ class StemPlayer(Faders):
 
     _esm = module("engine.js", "controls.js", "faders.js", "transport.js", "player.js")
     _css = source("player.css")
-    _worklet = t.Unicode(module("tape.js", "worklet.js")).tag(sync=True)
+    _worklet = t.Unicode(WORKLET).tag(sync=True)
     _key = t.Unicode().tag(sync=True)
     _length = t.Int().tag(sync=True)
     _block = t.Int(BLOCK).tag(sync=True)

@@ -19,6 +19,9 @@ import pytest
 from chromium import chromium
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from stemlab import demo
+from stemlab.audio import Audio, load, save
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -38,6 +41,8 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 ]
+# What the microphone hears, over and over: a file beside the lab's folder.
+MICROPHONE = "microphone.wav"
 # Seconds that anything may take on a machine that does much else.
 PATIENCE = 60
 SETTINGS = {
@@ -224,7 +229,8 @@ def open_lab(home: Path) -> Iterator[Lab]:
     try:
         _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+            flags = [*FLAGS, f"--use-file-for-fake-audio-capture={home / MICROPHONE}"]
+            browser = playwright.chromium.launch(executable_path=chromium(), args=flags)
             yield Lab(root, f"http://127.0.0.1:{port}", token, browser)
             browser.close()
     finally:
@@ -248,6 +254,8 @@ def notebook(lab: Lab) -> Iterator[Notebook]:
 
 
 def _settle(home: Path) -> None:
+    song = load(demo.path())
+    save(home / MICROPHONE, Audio(song.samples[15 * song.rate : 30 * song.rate]))
     for name, settings in SETTINGS.items():
         path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -86,3 +86,21 @@ def test_the_decks_notebook_plays(lab: Lab) -> None:
     assert np.sqrt(np.mean(np.square(sound))) > 0.01
     page.screenshot(path=PICTURES / "decks.png")
     page.context.close()
+
+
+def test_the_live_notebook_listens(lab: Lab) -> None:
+    """Its last cell lets it hear the player in place of the microphone."""
+    page = opened(lab, "04_live.ipynb")
+    start = page.get_by_role("button", name="Start", exact=True).first
+    start.wait_for(state="visible")
+    start.click()
+    page.get_by_role("button", name="Play", exact=True).first.click()
+    page.wait_for_function(
+        "[...stemlab.players.values()].some(({ live }) => live?.report.sounding)"
+    )
+    live = page.evaluate("[...stemlab.players].find(([, { live }]) => live)[0]")
+    notebook = Notebook(page)
+    notebook.wait(f"stemlab.players.get('{live}').live.report.peaks[0] > 0.01")
+    assert np.sqrt(np.mean(np.square(notebook.record(live, 3)))) > 0.01
+    page.screenshot(path=PICTURES / "live.png")
+    page.context.close()

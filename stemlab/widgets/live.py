@@ -1,0 +1,169 @@
+"""LivePlayer: what a microphone, a line or another sound of the page plays, as stems, at once."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import uuid
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import numpy as np
+import traitlets as t
+
+from stemlab.errors import SettingError, StemlabError
+from stemlab.live_worker import Live, LiveWorker
+from stemlab.store import STEPS
+from stemlab.widgets import WORKLET, module, source
+from stemlab.widgets.faders import Faders
+
+if TYPE_CHECKING:
+    from stemlab.spectral import Samples
+
+WAIT = 0.1  # seconds between looks whether the player was closed
+
+
+class LivePlayer(Faders):
+    """Plays a live source with a fader for each stem, a known time late.
+
+    The page sends the sound in blocks; a process separates it; the page mixes the stems that come
+    back. It is silent until `aloud` is set: a loudspeaker beside a microphone would howl.
+
+    Parameters
+    ----------
+    heard
+        An ipywebrtc stream, such as a `CameraStream` of a microphone or a player's ``stream``.
+    live
+        How to separate; by default with the fast model.
+
+    Attributes
+    ----------
+    heard
+        The stream; another one may take its place.
+    stems, levels, mutes, solos, pans, master
+        See `stemlab.widgets.faders.Faders`.
+    running
+        Whether it listens to the source; set it, or press Start.
+    aloud
+        Whether the stems are heard.
+    account
+        Seconds of latency by part, each measured: what the transform and the model wait for, the
+        work, the way there and back, the buffer that evens it out, their total, and the devices as
+        far as the browser knows them.
+    dropouts
+        Gaps in the sound since the start.
+    notice, error
+        What happened last, and what is wrong, each in a sentence or ``""``.
+    worker
+        The process, a `stemlab.live_worker.LiveWorker`; None after an error.
+    """
+
+    _esm = module("engine.js", "controls.js", "faders.js", "live.js")
+    _css = source("player.css") + source("live.css")
+    _worklet = t.Unicode(WORKLET).tag(sync=True)
+    _key = t.Unicode().tag(sync=True)
+    _page = t.Dict().tag(sync=True)
+    heard = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
+    rate = t.Int().tag(sync=True)
+    running = t.Bool().tag(sync=True)
+    aloud = t.Bool().tag(sync=True)
+    dropouts = t.Int().tag(sync=True)
+    account = t.Dict().tag(sync=True)
+    notice = t.Unicode().tag(sync=True)
+    error = t.Unicode().tag(sync=True)
+
+    def __init__(self, heard: Any, live: Live | None = None) -> None:
+        self.worker: LiveWorker | None = None
+        self._lock = Lock()
+        self._line, self._base, self._sent = "", 0, 0
+        self._closed = False
+        try:
+            self.worker = LiveWorker(live)
+            facts = self._with_stems(self.worker.stems)
+        except StemlabError as error:
+            super().__init__(error=str(error))
+            return
+        key = uuid.uuid4().hex
+        super().__init__(model_id=key, _key=key, heard=heard, rate=self.worker.rate, **facts)
+        self.on_msg(self._receive)
+        self.observe(self._reckon, "_page")
+        self._thread = Thread(
+            target=self._give_back, args=(self.worker,), name="stemlab live stems", daemon=True
+        )
+        self._thread.start()
+        atexit.register(self.close)
+
+    def _receive(self, _widget: Any, message: dict[str, Any], buffers: Any) -> None:
+        match message:
+            case {"kind": "sound", "line": line, "start": start} if self.worker:
+                sound = np.frombuffer(buffers[0], np.float32).reshape(-1, 2)
+                with self._lock:
+                    self._take(self.worker, line, start, sound)
+
+    def _take(self, worker: LiveWorker, line: str, start: int, sound: Samples) -> None:
+        """Pass sound on to the process; what the page could not send counts as silence."""
+        if line != self._line:
+            self._line, self._base = line, worker.heard - start
+        missing = start + self._base - worker.heard
+        if missing > 0:
+            worker.push(np.zeros((missing, 2), np.float32))
+        if missing >= 0:
+            worker.push(sound)
+
+    def _give_back(self, worker: LiveWorker) -> None:
+        """Send stems to the page as they are made."""
+        while not self._closed:
+            if not worker.wait(self._sent + 1, WAIT):
+                self.notice = worker.notice
+                continue
+            count = worker.made - self._sent
+            stems = worker.read(self._sent, count)
+            start = self._sent - self._base
+            self._sent += count
+            if stems is not None and start >= 0:
+                packed = np.rint(stems * STEPS).clip(-32_768, 32_767).astype(np.int16)
+                message = {"kind": "stems", "line": self._line, "start": start}
+                self.send(message, [np.ascontiguousarray(packed).data])
+
+    def _reckon(self, change: Any) -> None:
+        """Tell the parts of the latency: they add up to how far behind the page plays."""
+        page, worker = change["new"], self.worker
+        if not worker or not page.get("behind"):
+            return
+        algorithmic = worker.delay / worker.rate
+        compute = float(np.median(worker.compute))
+        self.account = {
+            "algorithmic": algorithmic,
+            "compute": compute,
+            "transport": page["arrival"] - algorithmic - compute,
+            "blocks and buffer": page["behind"] - page["arrival"],
+            "total": page["behind"],
+            "output device": page["output"],
+            "input device": page["input"],
+        }
+
+    def close(self) -> None:
+        """Stop listening, and end the process."""
+        atexit.unregister(self.close)
+        self._closed = True
+        if self.worker:
+            self.worker.close()
+            self._thread.join()
+        super().close()
+
+
+def microphone() -> Any:
+    """Return the microphone or line-in, as an ipywebrtc stream without the browser's own effects.
+
+    Raises
+    ------
+    SettingError
+        If ipywebrtc is not installed.
+    """
+    with contextlib.suppress(ImportError):
+        from ipywebrtc import CameraStream
+
+        plain = dict.fromkeys(("echoCancellation", "noiseSuppression", "autoGainControl"), False)
+        return CameraStream(constraints={"audio": plain, "video": False})
+    raise SettingError("live input needs ipywebrtc: pip install 'stemlab[lab]' brings it")

@@ -1,0 +1,122 @@
+"""Live separation in the browser: what goes in comes out in stems, as late as the lab says."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from conftest import PATIENCE
+from scipy.signal import correlate
+
+if TYPE_CHECKING:
+    from conftest import Notebook
+    from numpy.typing import NDArray
+
+pytestmark = pytest.mark.browser
+
+RATE = 44_100
+OUT = Path(__file__).parents[2] / "out" / "screenshots"
+SHOW = """
+from stemlab.widgets.live import LivePlayer, microphone
+live = LivePlayer(microphone())
+display(live)
+"""
+# What goes in as the first channel, what comes out as the second.
+BOTH = """(id) => {
+  const { live, context, output } = stemlab.players.get(id);
+  const merger = context.createChannelMerger(2);
+  live.source.connect(merger, 0, 0);
+  output.connect(merger, 0, 1);
+  (globalThis.kept ??= {}).both = { output: merger, context };
+}"""
+
+
+@pytest.fixture(scope="module")
+def live(notebook: Notebook) -> str:
+    """Listen to the microphone, which hears the demo; wait until stems are played."""
+    notebook.run(SHOW)
+    name = notebook.run("print(live.model_id)").strip()
+    notebook.wait(f"globalThis.stemlab?.players.has('{name}')")
+    notebook.page.get_by_role("button", name="Start", exact=True).click()
+    notebook.wait(f"stemlab.players.get('{name}').live.report.sounding", 2 * PATIENCE)
+    notebook.page.evaluate(BOTH, name)
+    return name
+
+
+def delay(notebook: Notebook) -> float:
+    """Return by how many seconds the sum of the stems is late, once it is just what went in."""
+    end = time.monotonic() + 2 * PATIENCE
+    while (found := lag(notebook.record("both", 3)))[1] < 0.99:
+        assert time.monotonic() < end, found
+    return found[0]
+
+
+def lag(sound: NDArray[np.float32]) -> tuple[float, float]:
+    """Return by how many seconds the second channel is late, and how alike both are then."""
+    alike = correlate(sound[:, 1], sound[:, 0])[len(sound) - 1 :]
+    late = int(alike.argmax())
+    size = np.linalg.norm(sound[late:, 1]) * np.linalg.norm(sound[: len(sound) - late, 0])
+    return late / RATE, float(alike[late] / (size + 1e-9))
+
+
+@pytest.mark.usefixtures("live")
+def test_stems_sum_to_what_was_heard_so_late(notebook: Notebook) -> None:
+    """The sum of all stems is the input, as late as the account says."""
+    limiter = 96 / RATE
+    late = delay(notebook)
+    notebook.eventually("'total' in live.account", "True")
+    told = float(notebook.run("print(live.account['total'])"))
+    assert abs(late - limiter - told) < 0.01
+    parts = ("algorithmic", "compute", "transport", "blocks and buffer")
+    assert notebook.run(
+        f"print(abs(sum(live.account[part] for part in {parts}) - live.account['total']) < 1e-6)"
+    ).startswith("True")
+
+
+def test_a_fader_takes_a_stem_away(notebook: Notebook, live: str) -> None:
+    delay(notebook)
+    before = np.sqrt(np.square(notebook.record("both", 2)).mean(0))
+    notebook.run("live.solo('bass')")
+    notebook.wait(f"stemlab.players.get('{live}').live.gains()[0] === 0")
+    after = np.sqrt(np.square(notebook.record("both", 2)).mean(0))
+    notebook.run("live.solo()")
+    assert 0.01 * before[1] < after[1] < 0.8 * before[1]
+
+
+def test_it_is_silent_until_it_is_asked(notebook: Notebook, live: str) -> None:
+    level = f"stemlab.players.get('{live}').live.monitor.gain.value"
+    notebook.run("live.aloud = False")
+    notebook.wait(f"{level} < 0.01")
+    notebook.page.get_by_role("button", name="Hear the stems; wear headphones").click()
+    notebook.wait(f"{level} > 0.99")
+    notebook.run("live.aloud = False")
+    notebook.wait(f"{level} < 0.01")
+
+
+@pytest.mark.usefixtures("live")
+def test_a_killed_worker_is_replaced(notebook: Notebook) -> None:
+    notebook.run("import os, signal; os.kill(live.worker.pid, signal.SIGKILL)")
+    notebook.page.locator(".stemlab-live .complaint", has_text="another took over").wait_for()
+    delay(notebook)
+    notebook.screenshot(OUT / "live.png", ".stemlab-live")
+
+
+def test_what_cannot_be_heard_is_told(notebook: Notebook, live: str) -> None:
+    notebook.page.evaluate("""() => {
+      navigator.mediaDevices.getUserMedia = async () => {
+        throw new DOMException("Permission denied", "NotAllowedError");
+      };
+    }""")
+    notebook.run("live.heard = microphone(); live.running = True")
+    notebook.page.locator(".stemlab-live .complaint", has_text="may not listen").wait_for()
+    notebook.eventually("live.running", "False")
+    assert notebook.page.evaluate("id => stemlab.players.get(id).live.source", live) is None
+
+
+def test_closing_ends_the_process(notebook: Notebook, live: str) -> None:
+    notebook.run("import psutil; pid = live.worker.pid; live.close()")
+    notebook.wait(f"!stemlab.players.has('{live}')")
+    notebook.eventually("psutil.pid_exists(pid)", "False")
