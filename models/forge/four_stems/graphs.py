@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -27,9 +27,14 @@ from four_stems.spleeter_encoders import read_encoders
 from four_stems.train import load_weights
 from stemlab import spleeter
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 FRAMES = spleeter.FRAMES
 SMALLEST_KERNEL = 30_000  # weights; of the fast network, whose size counts
 SIZE = network.CELLS * len(network.STEMS)
+# Where the ears' levels differ by more than this share of their sum, masks of both may differ.
+CENTRE = 0.2
 
 
 def main(weights: str, folder: str) -> None:
@@ -56,7 +61,8 @@ def fast(reader: Any, trained: Any) -> Any:
     """Return the trained network: Spleeter's encoders, on blocks, and our decoder."""
     magnitude, _, logits = _heard(reader, trained)
     powers = _softened(logits)
-    return keras.Model(magnitude, {"masks": _cells(powers / network.total(powers, range(4)))})
+    masks = powers / network.total(powers, range(4))
+    return keras.Model(magnitude, {"masks": _cells(_steady(masks, magnitude))})
 
 
 def best(reader: Any, trained: Any) -> Any:
@@ -66,7 +72,7 @@ def best(reader: Any, trained: Any) -> Any:
     powers = _softened(logits)
     shares = powers / network.total(powers, (1, 2, 3))
     masks = _spread(vocals, (0,)) + _spread(1 - vocals, (1, 2, 3)) * shares
-    return keras.Model(magnitude, {"masks": _cells(masks)})
+    return keras.Model(magnitude, {"masks": _cells(_steady(masks, magnitude))})
 
 
 def _heard(reader: Any, trained: Any) -> tuple[Any, Any, Any]:
@@ -101,12 +107,28 @@ def _decoder(trained: Any) -> Any:
     return keras.Model([trained.input, *activations], trained.get_layer("masks").output)
 
 
+def _steady(masks: Any, magnitude: Any) -> Any:
+    """Draw the masks of both ears together where both hear the same: no stem leaves the centre."""
+    blocks = ops.space_to_depth(magnitude, 2)
+    places = np.eye(network.CELLS // 2)  # of a block; an ear each makes them cells
+    difference, total = (_times(blocks, np.kron(places, [[1], [ear]])) for ear in (-1, 1))
+    apart = ops.abs(difference) / (total + network.EPSILON)
+    centred = ops.relu(1 - apart / CENTRE) / 2
+    stems = len(network.STEMS)
+    ears_swapped = np.kron(places, np.kron([[0, 1], [1, 0]], np.eye(stems)))
+    share = _times(centred, np.kron(places, np.ones((1, 2 * stems))))
+    return masks + share * (_times(masks, ears_swapped) - masks)
+
+
 def _spread(x: Any, stems: tuple[int, ...]) -> Any:
     """Copy [..., cells] to the places of some stems in [..., cells · stems], 0 elsewhere."""
-    kernel = np.zeros((1, 1, network.CELLS, network.CELLS, len(network.STEMS)), np.float32)
-    for cell in range(network.CELLS):
-        kernel[0, 0, cell, cell, list(stems)] = 1
-    return ops.conv(x, ops.convert_to_tensor(kernel.reshape(1, 1, network.CELLS, SIZE)))
+    chosen = np.isin(np.arange(len(network.STEMS)), stems)
+    return _times(x, np.kron(np.eye(network.CELLS), chosen))
+
+
+def _times(x: Any, matrix: NDArray[np.float64]) -> Any:
+    """Multiply [..., n] by [n, m], as the convolution that runs fastest."""
+    return ops.conv(x, ops.convert_to_tensor(matrix[None, None], "float32"))
 
 
 def _cells(blocks: Any) -> Any:
