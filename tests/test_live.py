@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from sounds import lag
 
 from stemlab import demo
 from stemlab.audio import load
@@ -15,7 +16,6 @@ from stemlab.live import STFT, LiveSeparator
 from stemlab.metrics import conservation, sdr
 from stemlab.model import StemModel
 from stemlab.spectral import Stft
-from tests.sounds import lag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
