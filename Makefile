@@ -10,7 +10,8 @@ lab: .venv/lab
 
 test: .venv/dev
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest --ignore=tests/browser
 
 check: .venv/dev $(NODE)
 	$(BIN)/ruff check

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import requests
 from chromium import chromium
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -201,6 +202,14 @@ class Lab:
         context.set_default_navigation_timeout(2000 * PATIENCE)
         return context.new_page()
 
+    def end_kernels(self) -> None:
+        """Shut all kernels down: each may hold gigabytes."""
+        kernels = f"{self.address}/api/kernels"
+        signed = {"Authorization": f"token {self.token}"}
+        running = requests.get(kernels, headers=signed, timeout=PATIENCE).json()
+        for kernel in running:
+            requests.delete(f"{kernels}/{kernel['id']}", headers=signed, timeout=PATIENCE)
+
     def join(self, notebook: Notebook) -> Notebook:
         """Open the same notebook in another tab."""
         page = notebook.page.context.new_page()
@@ -243,6 +252,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Start a server and a browser for all tests."""
     with open_lab(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _end_kernels(lab: Lab) -> Iterator[None]:
+    """Leave no kernel of a file's notebooks behind."""
+    yield
+    lab.end_kernels()
 
 
 @pytest.fixture(scope="module")
