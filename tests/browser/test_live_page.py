@@ -92,6 +92,7 @@ def test_it_is_silent_until_it_is_asked(notebook: Notebook, live: str) -> None:
     notebook.wait(f"{level} < 0.01")
     notebook.page.get_by_role("button", name="Hear the stems; wear headphones").click()
     notebook.wait(f"{level} > 0.99")
+    notebook.eventually("live.aloud", "True")
     notebook.run("live.aloud = False")
     notebook.wait(f"{level} < 0.01")
 
