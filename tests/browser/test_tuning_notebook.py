@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import Notebook
+from conftest import PATIENCE, Notebook
 from test_notebooks import PICTURES, opened
 
 if TYPE_CHECKING:
@@ -69,7 +70,11 @@ def tuned(lab: Lab) -> Iterator[Notebook]:
     PICTURES.mkdir(exist_ok=True)
     page.screenshot(path=PICTURES / "tuning.png")
     play.click()
-    notebook.run("import numpy as np; lab.player.solo('vocals'); print(lab.wait(200))")
+    notebook.run("""
+import numpy as np
+lab.player.solo('vocals')
+first = {name: control.value for name, control in lab.controls.items()}
+print(lab.wait(200))""")
     notebook.wait(f"stemlab.players.get('{player(notebook)}').now() > 0.2")
     yield notebook
     page.context.close()
@@ -127,10 +132,23 @@ def likeness(sound: Samples, stem: Samples) -> float:
     return float(10 * np.log10(np.sum(sound**2) / np.sum((sound - there) ** 2)))
 
 
+def hears(notebook: Notebook, stem: Samples, *others: Samples) -> bool:
+    """Whether a stem comes to be heard, and none of the others; the page may need a while."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        sound = heard(notebook)
+        if likeness(sound, stem) > max([30, *(likeness(sound, other) + 6 for other in others)]):
+            return True
+    return False
+
+
 def test_every_control_changes_what_it_should(tuned: Notebook, lab: Lab) -> None:
+    tuned.run("""
+for name, value in first.items(): lab.controls[name].value = value
+print(lab.wait(200))""")
     turn, old = int(tuned.run("print(lab._order.turn)")), vocals(tuned, lab)
     bill, seen = tuned.run("print(lab._bill.value)"), tuned.page.evaluate(SEEN)
-    assert likeness(heard(tuned), old) > 40
+    assert hears(tuned, old)
     for label, (act, to, sounds) in MOVES.items():
         move(tuned, label, act, to)
         turn = follow(tuned, turn)
@@ -140,8 +158,7 @@ def test_every_control_changes_what_it_should(tuned: Notebook, lab: Lab) -> None
         if sounds:
             seen = sees_another(tuned, seen)
             new = vocals(tuned, lab)
-            sound = heard(tuned)
-            assert likeness(sound, new) > max(30, likeness(sound, old) + 6), label
+            assert hears(tuned, new, old), label
             old = new
     assert tuned.run("print(lab.player.playing)").strip() == "True"
     assert not tuned.problems
@@ -178,7 +195,7 @@ print(lab.wait(200))""")
         assert control
         assert fault
         assert 0 <= fault["y"] - (control["y"] + control["height"]) < 30
-        assert likeness(heard(tuned), old) > 40
+        assert hears(tuned, old)
         tuned.page.screenshot(path=PICTURES / "tuning_fault.png")
         move(tuned, label, "fill", good)
         told.wait_for(state="detached")
