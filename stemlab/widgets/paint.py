@@ -55,7 +55,7 @@ class PaintMask(anywidget.AnyWidget):
     """
 
     _esm = module("controls.js", "axes.js", "cells.js", "paint.js")
-    _css = source("paint.css")
+    _css = source("canvas.css") + source("paint.css")
 
     # Bytes come from the page as a view of memory.
     value = traitlets.Bytes().tag(sync=True, from_json=lambda value, _: bytes(value))
