@@ -13,9 +13,10 @@ from stemlab.errors import SettingError, StemlabError
 from stemlab.evaluation import ORACLES
 from stemlab.labs import tune
 from stemlab.labs.bill import bill
+from stemlab.labs.coarse import coarse
 from stemlab.labs.grids import compare
 from stemlab.labs.memory import remembering
-from stemlab.labs.trial import SECONDS, Passage, Trial, coarse, parse_window
+from stemlab.labs.trial import SECONDS, Passage, Trial, parse_window
 from stemlab.model import StemModel, find
 from stemlab.references import find_songs, match, read_stretch
 from stemlab.sweep import MODEL, Job, Setting, Stretch
@@ -233,10 +234,9 @@ def test_the_model_runs_once_for_what_is_turned_behind_it(monkeypatch: pytest.Mo
 
 def test_coarser_weights_are_worth_less() -> None:
     passage = Passage(SONG, REFERENCES, 27.2)
-    whole, rough = (
-        Trial(Setting(model=model), passage).run().sdr for model in (FAST, coarse(FAST, 3))
-    )
-    assert find(coarse(FAST, 3)).precision == "3-bit weights"
+    few = str(coarse(FAST, 3).card.path)
+    whole, rough = (Trial(Setting(model=model), passage).run().sdr for model in (FAST, few))
+    assert find(few).precision == "3-bit weights"
     assert np.mean([*rough.values()]) < np.mean([*whole.values()]) - 0.1
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
-from functools import lru_cache
+import json
+from dataclasses import fields, replace
+from functools import cache, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,7 +52,7 @@ def round_weights(weights: NDArray[np.int8], bits: int) -> NDArray[np.int8]:
 
 
 def coarsen(card: Card, bits: int, folder: Path) -> Coarse:
-    """Write a model whose int8 kernels are rounded further.
+    """Write a model whose int8 kernels are rounded further, and its card.
 
     Everything else of the file stays as it is, the scale of each output channel too; the rounded
     values are stored as int8 again, so that every runtime reads them.
@@ -63,7 +64,7 @@ def coarsen(card: Card, bits: int, folder: Path) -> Coarse:
     bits
         2 to 8; at 8 nothing changes.
     folder
-        Where the network is written.
+        Where both are written.
 
     Raises
     ------
@@ -82,7 +83,31 @@ def coarsen(card: Card, bits: int, folder: Path) -> Coarse:
     path = folder / f"{card.name}-{bits}-bit.tflite"
     path.write_bytes(network)
     digest = hashlib.sha256(network).hexdigest()
-    return Coarse(replace(card, path=path, sha256=digest, precision=f"{bits}-bit weights"), packed)
+    rounded = replace(card, path=path, sha256=digest, precision=f"{bits}-bit weights")
+    known = {field.name: getattr(rounded, field.name) for field in fields(rounded)}
+    known.pop("path")
+    path.with_suffix(".json").write_text(json.dumps(known), encoding="utf-8")
+    return Coarse(rounded, packed)
+
+
+@cache
+def coarse(model: str, bits: int) -> Coarse:
+    """Return a model, by its name or file, with its weights rounded to so many bits.
+
+    Made on demand, kept until this process ends.
+
+    Raises
+    ------
+    StemlabError
+        If there is no such model, or it cannot be rounded; see `coarsen`.
+    """
+    return coarsen(find(model), bits, Path(_folder().name))
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    """Return a folder that is removed with this process."""
+    return TemporaryDirectory(prefix="stemlab-")
 
 
 def _kernels(network: bytearray) -> Iterator[NDArray[np.int8]]:
@@ -109,9 +134,8 @@ class Tried(NamedTuple):
 @lru_cache(maxsize=8)
 def try_bits(excerpt: Excerpt, bits: int) -> Tried:
     """Separate an excerpt with weights of so many bits of `stemlab-4-fast`; kept for next time."""
-    with TemporaryDirectory() as folder:
-        coarse = coarsen(find(FAST), bits, Path(folder))
-        separation = Separator(coarse.card).separate(Audio(excerpt.mix, excerpt.rate))
+    rounded = coarse(FAST, bits)
+    separation = Separator(rounded.card).separate(Audio(excerpt.mix, excerpt.rate))
     stems = {name: stem.samples for name, stem in separation.stems.items()}
     scores = {name: sdr(excerpt.stems[name], stem) for name, stem in stems.items()}
-    return Tried(stems, scores, coarse.size / 1e6)
+    return Tried(stems, scores, rounded.size / 1e6)

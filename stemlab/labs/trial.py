@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import ast
-import json
-from dataclasses import dataclass, fields
-from functools import cache, lru_cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from stemlab.account import Account, measure
 from stemlab.audio import Audio
 from stemlab.errors import AudioError, SettingError
 from stemlab.evaluation import ceilings, grouped, score
-from stemlab.labs.coarse import coarsen
 from stemlab.labs.memory import Memory, remembering
-from stemlab.model import find
 from stemlab.references import Song, Source, Target, find_songs, match, read_stretch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from stemlab.separator import Separator
     from stemlab.spectral import Samples, Stft, Window
@@ -125,28 +121,6 @@ class Trial:
         separator = self.setting.separator(self._model())
         targets = _targets(self.passage, separator)
         return _ceilings(self.passage, targets, separator.rate, separator.stft) if targets else {}
-
-
-@cache
-def coarse(model: str, bits: int) -> str:
-    """Return the file of a model with its weights rounded to so many bits, made on demand.
-
-    Raises
-    ------
-    StemlabError
-        If there is no such model, or it cannot be rounded; see `stemlab.labs.coarse.coarsen`.
-    """
-    card, _ = coarsen(find(model), bits, Path(_folder().name))
-    known = {field.name: getattr(card, field.name) for field in fields(card)}
-    known.pop("path")
-    card.path.with_suffix(".json").write_text(json.dumps(known), encoding="utf-8")
-    return str(card.path)
-
-
-@cache
-def _folder() -> TemporaryDirectory[str]:
-    """Return a folder that is removed with this process."""
-    return TemporaryDirectory(prefix="stemlab-")
 
 
 def parse_window(text: str) -> Window:

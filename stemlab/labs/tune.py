@@ -15,7 +15,8 @@ from stemlab import demo
 from stemlab.audio import Reader
 from stemlab.errors import StemlabError
 from stemlab.labs.bill import STYLE, bill
-from stemlab.labs.trial import SECONDS, Passage, Trial, coarse, parse_window
+from stemlab.labs.coarse import coarse
+from stemlab.labs.trial import SECONDS, Passage, Trial, parse_window
 from stemlab.masks import EXTENSIONS
 from stemlab.model import DEFAULT, cores, find, installed_runtimes, paths
 from stemlab.separator import OVERLAP
@@ -353,7 +354,7 @@ def _trial(values: Values) -> Trial:
     bits, model = values["precision"], values["model"]
     setting = Setting(
         window=parse_window(values["window"]),
-        model=coarse(model, bits) if bits else model,
+        model=str(coarse(model, bits).card.path) if bits else model,
         **{name: values[name] for name in names},
     )
     references = Path(values["references"]) if values["references"].strip() else None
