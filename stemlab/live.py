@@ -11,7 +11,7 @@ import numpy as np
 from stemlab.errors import SettingError
 from stemlab.fifo import Fifo
 from stemlab.masks import EXTENSIONS, apply, extend
-from stemlab.separator import StemBlock
+from stemlab.separator import StemBlock, with_rest
 from stemlab.spectral import Stft
 
 if TYPE_CHECKING:
@@ -222,7 +222,6 @@ class LiveSeparator:
     def _block(self, spectrum: Spectrum, masks: Masks) -> StemBlock:
         parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
         mix = self._mix.take(len(parts))
-        stems = np.concatenate([parts, (mix - parts.sum(-1))[..., None]], axis=-1)
         start, frame = self._start, self._made - len(spectrum)
         self._start += len(mix)
-        return StemBlock(start, mix, np.moveaxis(stems, -1, 0), frame, spectrum, masks)
+        return StemBlock(start, mix, with_rest(parts, mix), frame, spectrum, masks)

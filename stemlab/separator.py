@@ -356,16 +356,41 @@ class _Synthesis:
 
     def _block(self, masks: Masks, spectrum: Spectrum) -> StemBlock:
         masks = extend(masks, spectrum.shape[1], self._extension)
-        # The last stem is what the others leave: one synthesis less, and the sum is the mix.
         parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
         mix = self._mixture.samples.take(min(len(parts), len(self._mixture.samples)))
-        stems = np.empty((masks.shape[-1], *mix.shape), np.float32)
-        stems[:-1] = np.moveaxis(parts[: len(mix)], -1, 0)
-        stems[-1] = mix - stems[:-1].sum(0)
+        stems = with_rest(parts[: len(mix)], mix)
         block = StemBlock(self._start, mix, stems, self._frame, spectrum, masks)
         self._start += len(mix)
         self._frame += len(masks)
         return block
+
+
+def with_rest(parts: Samples, mix: Samples) -> Samples:
+    """Return the stems, of which the last is what the others leave, so that they sum to the mix.
+
+    One synthesis less.
+
+    Parameters
+    ----------
+    parts
+        All stems but the last as a synthesis gives them, [n, 2, stems − 1].
+    mix
+        [n, 2].
+
+    Returns
+    -------
+    float32 [stems, n, 2].
+
+    Examples
+    --------
+    >>> stems = with_rest(np.full((3, 2, 1), 0.25, np.float32), np.ones((3, 2), np.float32))
+    >>> stems[:, 0, 0]
+    array([0.25, 0.75], dtype=float32)
+    """
+    stems = np.empty((parts.shape[-1] + 1, *mix.shape), np.float32)
+    stems[:-1] = np.moveaxis(parts, -1, 0)
+    stems[-1] = mix - stems[:-1].sum(0)
+    return stems
 
 
 def _ahead(function: Callable[[Item], Result], items: Iterable[Item | None]) -> Iterator[Result]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from stemlab.audio import Audio, Reader
 from stemlab.errors import AudioError, SettingError
-from stemlab.masks import apply
 from stemlab.metrics import sdr
 from stemlab.references import MIXTURES, STEM_FILES, Mixed, find_songs
 from stemlab.separator import Separator
@@ -64,6 +63,8 @@ class Excerpt:
         Whether the true stems are known.
     masks
         The model's masks, [frames, bins, 2, stems], in the order of `stems`.
+    separated
+        The model's stems by name, each like the mixture; they sum to it.
     separator
         What made them.
 
@@ -82,6 +83,7 @@ class Excerpt:
     stems: dict[str, Samples] = field(repr=False)
     known: bool
     masks: Masks = field(repr=False)
+    separated: dict[str, Samples] = field(repr=False)
     separator: Separator = field(repr=False)
 
     @classmethod
@@ -119,10 +121,10 @@ class Excerpt:
             )
         blocks = list(separator.stream([mix]))
         masks = np.concatenate([block.masks for block in blocks])
-        separated = np.concatenate([block.stems for block in blocks], axis=1)
+        stems = np.concatenate([block.stems for block in blocks], axis=1)
+        separated = dict(zip(separator.stems, stems, strict=True))
         true = _references(Path(song), separator, first, len(mix))
-        stems = true or dict(zip(separator.stems, separated, strict=True))
-        return cls(mix, stems, true is not None, masks, separator)
+        return cls(mix, true or separated, true is not None, masks, separated, separator)
 
     @property
     def rate(self) -> int:
@@ -148,14 +150,6 @@ class Excerpt:
     def spectra(self) -> dict[str, Spectrum]:
         """The stems' spectra by name, each [frames, bins, 2]."""
         return {name: self.stft.analyse(stem) for name, stem in self.stems.items()}
-
-    @cached_property
-    def separated(self) -> dict[str, Samples]:
-        """The model's stems by name, each [samples, 2]; they sum to the mixture."""
-        names = list(self.stems)
-        parts = self.stft.synthesise(apply(self.masks[..., :-1], self.spectrum), len(self.mix))
-        rest = self.mix - parts.sum(-1)
-        return dict(zip(names, [*np.moveaxis(parts, -1, 0), rest], strict=True))
 
     def mask(self, stem: str) -> NDArray[np.float32]:
         """Return the model's mask of a stem, [frames, bins, 2]."""
