@@ -41,7 +41,8 @@ app.add_typer(models_app, name="models")
 # Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted.
 FAILED, INTERRUPTED = 1, 130
 
-ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of a model, or its file.")]
+ModelFlag = typer.Option("--model", "-m", help="Name of a model, or its file.")
+ModelOption = Annotated[str, ModelFlag]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 BAR = "{desc} {percentage:3.0f}%|{bar:30}| {n:.0f}/{total:.0f} s, {remaining} left{postfix}"
@@ -161,9 +162,7 @@ def _together(
 @app.command()
 def bench(
     song: Annotated[Path | None, typer.Argument(help="By default the demo.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Name of a model, or its file.")
-    ] = None,
+    model: Annotated[str | None, ModelFlag] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Latency and dropouts, with sound as it comes.")
     ] = False,

@@ -104,13 +104,14 @@ export function stemRow(faders, stem, s, select, ...lane) {
 /**
  * Brings what the rows of the stems have in common in line with the model.
  * @param {{node: HTMLElement, level: ReturnType<typeof slider>, figure: HTMLElement, mute: HTMLElement,
- *   solo: HTMLElement}[]} rows
+ *   solo: HTMLElement, pan?: ReturnType<typeof slider>}[]} rows
  * @param {Model} model @param {Float32Array} gains
  */
 export function showFaders(rows, model, gains) {
-  const [levels, mutes, solos] = ["levels", "mutes", "solos"].map((name) => model.get(name));
-  rows.forEach(({ node, level, figure, mute, solo }, s) => {
+  const [levels, mutes, solos, pans] = ["levels", "mutes", "solos", "pans"].map((name) => model.get(name));
+  rows.forEach(({ node, level, figure, mute, solo, pan }, s) => {
     level.show(levels[s]);
+    pan?.show(pans[s]);
     figure.textContent = percent(levels[s]);
     press(mute, mutes[s]);
     press(solo, solos[s]);

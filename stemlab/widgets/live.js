@@ -229,7 +229,6 @@ class Face {
   show() {
     const { live, model } = this;
     showFaders(this.rows, model, live.gains());
-    this.rows.forEach((row, s) => row.pan.show(model.get("pans")[s]));
     this.level.show(model.get("master"));
     this.figure.textContent = percent(model.get("master"));
     const running = model.get("running");

@@ -119,11 +119,12 @@ class LivePlayer(Faders):
                 continue
             count = worker.made - self._sent
             stems = worker.read(self._sent, count)
-            start = self._sent - self._base
+            with self._lock:
+                line, start = self._line, self._sent - self._base
             self._sent += count
             if stems is not None and start >= 0:
                 packed = np.rint(stems * STEPS).clip(-32_768, 32_767).astype(np.int16)
-                message = {"kind": "stems", "line": self._line, "start": start}
+                message = {"kind": "stems", "line": line, "start": start}
                 self.send(message, [np.ascontiguousarray(packed).data])
 
     def _reckon(self, change: Any) -> None:

@@ -69,7 +69,7 @@ class MaskView(anywidget.AnyWidget):
     """
 
     _esm = module("controls.js", "axes.js", "cells.js", "maskview.js")
-    _css = source("maskview.css")
+    _css = source("canvas.css") + source("maskview.css")
 
     player = traitlets.Instance(StemPlayer, allow_none=True).tag(
         sync=True, **ipywidgets.widget_serialization
@@ -122,11 +122,11 @@ class MaskView(anywidget.AnyWidget):
         with self._lock:
             self.picture = _picture(self._shown, Axis(change["new"]))
             self.grid = grid_of(self.picture)
+            if self._asked:
+                self._post_all()
         if self.player:
             self.player.on_block(self._paint, remove=True)
             self.player.on_block(self._paint)
-        elif self._asked:
-            self._answer(self, None, None)
 
     def close(self) -> None:
         """Remove the view and follow the player no longer."""
@@ -148,9 +148,12 @@ class MaskView(anywidget.AnyWidget):
         """Send all that is painted to a page that has just come."""
         with self._lock:
             self._asked = True
-            edges = np.flatnonzero(np.diff(self.picture.painted, prepend=False, append=False))
-            for start, stop in edges.reshape(-1, 2):
-                self._post(range(start, stop))
+            self._post_all()
+
+    def _post_all(self) -> None:
+        edges = np.flatnonzero(np.diff(self.picture.painted, prepend=False, append=False))
+        for start, stop in edges.reshape(-1, 2):
+            self._post(range(start, stop))
 
     def _post(self, columns: range) -> None:
         for first in columns[::COLUMNS]:

@@ -154,7 +154,6 @@ class Face {
   show() {
     const { model, player } = this;
     showFaders(this.rows, model, player.gains());
-    this.rows.forEach((row, s) => row.pan.show(model.get("pans")[s]));
     this.master?.show(model.get("master"));
     if (this.masterFigure) this.masterFigure.textContent = percent(model.get("master"));
     const sounding = model.get("playing") && player.mine;

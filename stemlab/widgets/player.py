@@ -103,6 +103,7 @@ class StemPlayer(Faders):
         self._producer: Producer | None = None
         self._sender: Sender | None = None
         self._listeners: list[Callable[[StemBlock], None]] = []
+        self._replays: list[Thread] = []
         self._reported = 0.0
         try:
             if isinstance(song, (dict, Separation)):
@@ -222,7 +223,9 @@ class StemPlayer(Faders):
             self._repeat(callback, self.track)
 
     def _repeat(self, callback: Callable[[StemBlock], None], track: Track) -> None:
-        Thread(target=self._replay, args=(callback, track), daemon=True).start()
+        thread = Thread(target=self._replay, args=(callback, track), daemon=True)
+        self._replays = [*filter(Thread.is_alive, self._replays), thread]
+        thread.start()
 
     def _replay(self, callback: Callable[[StemBlock], None], track: Track) -> None:
         for block in replay(track, self.stft):
@@ -279,6 +282,8 @@ class StemPlayer(Faders):
         atexit.unregister(self.close)
         self._listeners.clear()
         self._release()
+        for replaying in self._replays:
+            replaying.join()
         super().close()
 
     def _release(self) -> None:
