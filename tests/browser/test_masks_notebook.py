@@ -38,6 +38,13 @@ PLACE = """([time, hertz]) => {
   const frame = canvas.getBoundingClientRect();
   return [frame.x + port.x(box, time), frame.y + port.y(box, hertz)];
 }"""
+PAINTED = "document.querySelector('.stemlab-paint').sheet.mask.cells.filter(Boolean).length"
+# The mask at a time, from low to high.
+COLUMN = """(time) => {
+  const { grid, cells } = document.querySelector(".stemlab-paint").sheet.mask;
+  const column = Math.floor((time - grid.origin) * grid.pace);
+  return [...cells.subarray(column * grid.rows, (column + 1) * grid.rows)];
+}"""
 LOOP = 0.5  # seconds
 
 
@@ -95,6 +102,21 @@ class Step:
 def apart(now: NDArray[np.float64], before: NDArray[np.float64]) -> bool:
     """Tell whether two spectra differ by more than what a limiter or a seam makes of them."""
     return float(np.linalg.norm(now - before)) > 0.1 * float(np.linalg.norm(before) + 1)
+
+
+def stroke(notebook: Notebook, *places: tuple[float, float]) -> None:
+    """Draw with the mouse from place to place, each in seconds and Hz."""
+    mouse, (start, *others) = notebook.page.mouse, places
+    mouse.move(*notebook.page.evaluate(PLACE, start))
+    mouse.down()
+    for place in others:
+        mouse.move(*notebook.page.evaluate(PLACE, place), steps=4)
+    mouse.up()
+
+
+def painted(notebook: Notebook) -> int:
+    """Return how many cells of the mask are painted."""
+    return int(notebook.page.evaluate(PAINTED))
 
 
 @pytest.fixture(scope="module")
@@ -166,16 +188,34 @@ def test_painting(lesson: Notebook) -> None:
     step = Step(lesson, 3, "explore.paint")
     assert np.abs(step.sound).max() < 1
     step.press("Paint with: rectangle")
-    mouse = lesson.page.mouse
     step.cell.locator("canvas").first.scroll_into_view_if_needed()
-    mouse.move(*lesson.page.evaluate(PLACE, [1.9, 200]))
-    mouse.down()
-    mouse.move(*lesson.page.evaluate(PLACE, [2.6, 4000]), steps=4)
-    mouse.up()
+    stroke(lesson, (1.9, 200), (2.6, 4000))
     step.changes()
     step.cell.screenshot(path=OUT / "masks-paint.png")
+    step.press("Erase from the mask")
+    step.press("Paint with: brush")
+    thickness = step.cell.get_by_label("Thickness")
+    cut = []
+    for key in ("Home", "End"):
+        thickness.press(key)
+        before = painted(lesson)
+        stroke(lesson, (1.9, 500), (2.6, 500))
+        step.changes()
+        cut.append(before - painted(lesson))
+    assert 0 < 5 * cut[0] < cut[1]
     step.press("Undo the last stroke")
     step.changes()
+    step.press("Clear the mask")
+    step.falls_silent()
+    step.press("Add to the mask")
+    step.press("Paint with: harmonics")
+    thickness.press("Home")
+    stroke(lesson, (1.9, 300), (2.6, 300))
+    step.changes()
+    column = lesson.page.evaluate(COLUMN, 2.3)
+    assert np.count_nonzero(np.diff(column) > 0) > 10  # as many harmonics
+    step.press("Undo the last stroke")
+    step.falls_silent()
     canvas = step.cell.get_by_role("application").first
     canvas.focus()
     canvas.press("b")
