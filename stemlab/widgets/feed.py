@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from threading import Condition, Lock, Thread
-from typing import TYPE_CHECKING, NamedTuple
+from threading import Condition, Lock, Thread, get_native_id
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,8 +27,15 @@ if TYPE_CHECKING:
     from stemlab.store import Track
 
 
+Made = TypeVar("Made")
+
 # Seconds ahead of the listener within which a block that is missing is urgent; length of a leap.
 SOON = 4
+# Blocks ahead of the stream that it reaches as soon as a leap would.
+NEAR = 5
+NOWHERE = -BLOCK
+# By how much the stream stands back, as `nice` counts: leaps, and what a user does, go first.
+NICE = 10
 # Seconds that the windows of a leap have at least.
 SHORTEST = 2.5
 # Lines kept; those of pages that were closed fall out.
@@ -43,19 +53,38 @@ class Run(NamedTuple):
         The block for which it is made.
     exact
         Where its sound begins to be just as the whole song's.
+    leap
+        Whether none of it ever is.
     """
 
     start: int
     stop: int
     target: int
     exact: int
+    leap: bool = False
+
+
+def unhurried(make: Callable[[], Made]) -> Made:
+    """Make something whose threads stand back for others, such as a separator for a `Producer`.
+
+    A thread inherits the priority of the one that starts it. Only Linux has one for each thread.
+    """
+    if sys.platform != "linux":
+        return make()
+    with ThreadPoolExecutor(1, initializer=_stand_back) as pool:
+        return pool.submit(make).result()
+
+
+def _stand_back() -> None:
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
 
 
 class Producer:
     """Separates a track in two threads: one leaps to what a listener waits for, one does it all.
 
     A leap is short windows of the model, on an interpreter of their own: it waits for nothing that
-    is under way, and the other thread starts nothing meanwhile. Short windows know less and are not
+    is under way, and the other thread stands back meanwhile. Short windows know less and are not
     on the whole song's grid, so their sound is rough; the other thread replaces it later.
 
     Parameters
@@ -84,7 +113,8 @@ class Producer:
         self._storing = Lock()
         self._changed = Condition()
         self._wanted = 0
-        self._coming = range(0)  # blocks that the stream is about to reach
+        self._head = NOWHERE  # sample that the stream has come to
+        self._near = self._coming = range(0)  # blocks that it reaches at once, and soon
         self._leapt = range(0)  # blocks of the last leap, and the one behind it
         self._ready = self._leaping = self._closed = False
         self._made = self._spent = 0.0
@@ -126,6 +156,7 @@ class Producer:
 
     def _settle(self) -> None:
         """Separate what is listened to, what follows it, the rest; leaps go first."""
+        _stand_back()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or not self._held_up())
@@ -137,7 +168,8 @@ class Producer:
                 for stop in stops:
                     if self._leave(stop, run.target):
                         break
-            self._coming = range(0)
+            self._near = self._coming = range(0)
+            self._head = NOWHERE
 
     def _held_up(self) -> bool:
         return self._leaping or (self._ready and self._urgent() is not None)
@@ -167,6 +199,7 @@ class Producer:
         """Say that the stream has come to sample `stop` and will soon be past `target`."""
         here, ahead = stop // BLOCK, self._separator.step // BLOCK + 2
         with self._changed:
+            self._near = range(here, here + NEAR)
             self._coming = range(here, max(here, target) + ahead)
             self._changed.notify_all()
 
@@ -218,15 +251,15 @@ class Producer:
         if not len(missing):
             return None
         target = wanted + int(missing[0])
-        return None if target in self._coming or target in self._leapt else target
+        return None if target in self._near or target in self._leapt else target
 
     def _jump(self, target: int) -> Run:
         stft = self._separator.stft
         start = max(0, target * BLOCK - stft.n_fft) // stft.hop * stft.hop
         stop = min(target * BLOCK + SOON * self._track.rate, self._track.length)
-        if target < self._coming.start:  # no leap writes into the block that the stream is writing
-            stop = min(stop, self._coming.start * BLOCK)
-        return Run(start, stop, target, self._track.length)
+        if target < self._near.start:  # what follows is there
+            stop = min(stop, self._near.start * BLOCK)
+        return Run(start, stop, target, self._track.length, leap=True)
 
     def _blocks(self, run: Run, separator: Separator) -> Generator[int, None, None]:
         """Separate and store a run; yield the sample that each block has come to."""
@@ -237,8 +270,10 @@ class Producer:
                 frame = run.start // hop + block.frame
                 placed = replace(block, start=run.start + block.start, frame=frame)
                 with self._storing:
+                    if run.leap and self._caught_up(placed):
+                        return
                     self._store(placed, run)
-                    if separator is self._separator:
+                    if not run.leap:
                         self._made += len(block.mix) / self._track.rate
                         self._spent += time.perf_counter() - clock
                     self._on_block(placed)
@@ -249,6 +284,8 @@ class Producer:
 
     def _store(self, block: StemBlock, run: Run) -> None:
         stop = block.start + len(block.mix)
+        if not run.leap:
+            self._head = stop
         if block.start < run.exact + BLOCK:
             # The first window of a stream inside the song lacks the overlap of those before.
             since = run.start + self._separator.stft.n_fft if run.start else 0
@@ -257,6 +294,11 @@ class Producer:
             first = max(block.start, run.exact)
             settled = block.stems[:, first - block.start :]
             self._track.write(first, settled, since=run.exact, state=FINAL)
+
+    def _caught_up(self, block: StemBlock) -> bool:
+        """Whether a leap's block meets the stream, which goes on from there."""
+        here = self._head // BLOCK
+        return block.start < (here + 1) * BLOCK and here * BLOCK < block.start + len(block.mix)
 
     def _before(self, start: int) -> Samples | None:
         lead = min(start, self._separator.stft.n_fft)

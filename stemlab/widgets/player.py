@@ -18,7 +18,7 @@ from stemlab.spectral import Stft
 from stemlab.store import BLOCK, Store, Track
 from stemlab.widgets import WORKLET, module, source
 from stemlab.widgets.faders import Faders
-from stemlab.widgets.feed import Producer, Sender, replay
+from stemlab.widgets.feed import Producer, Sender, replay, unhurried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ class StemPlayer(Faders):
             if isinstance(song, (dict, Separation)):
                 track = Track.of(song)
             else:
-                separator = separator or Separator()
+                separator = separator or unhurried(Separator)
                 track = (store or Store()).open(song, separator)
             facts = self._describe(track)
         except StemlabError as error:
