@@ -87,7 +87,7 @@ def test_a_jump_does_not_wait_for_the_window_under_way(tmp_path: Path, song: Aud
     wait(lambda: track.separated > 0)
     producer.urge(80)  # the stream is held up in its second window
     wait(lambda: bool((track.states[80:90] == ROUGH).all()))
-    assert track.states[79] == track.states[92] == MISSING
+    assert track.states[79] == track.states[96] == MISSING
     model.tickets.release(100)
     wait(lambda: bool((track.states == FINAL).all()))
     producer.close()

@@ -1,6 +1,7 @@
 // Parts that players and decks are built of: elements, buttons, faders, meters, waveforms.
 
 const TAU_METER = 0.12; // seconds in which a meter falls to a third
+const FRAME = 30; // ms between two pictures
 
 /**
  * An element with attributes and children; attributes whose names start with "on" are listeners.
@@ -56,6 +57,29 @@ export function slider(name, { min, max, rest, text }, move) {
   return { input, show };
 }
 
+/** Says something else, if it is something else: to write the same anew costs a layout. @param {HTMLElement} node @param {string} text */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/**
+ * Draws as often as is worth it: a frame that is asked for costs, even if nothing is drawn.
+ * @param {(ms: number) => void} draw @returns {() => void} stops it
+ */
+export function frames(draw) {
+  let waiting = 0;
+  let request = 0;
+  const loop = (/** @type {number} */ ms) => {
+    draw(ms);
+    waiting = setTimeout(() => (request = requestAnimationFrame(loop)), FRAME);
+  };
+  request = requestAnimationFrame(loop);
+  return () => {
+    clearTimeout(waiting);
+    cancelAnimationFrame(request);
+  };
+}
+
 export const percent = (/** @type {number} */ value) => `${Math.round(100 * value)} %`;
 
 /** A peak meter from −48 to +3 dB that falls slowly. */
@@ -64,14 +88,17 @@ export function meter() {
   const node = element("div", { class: "meter", "aria-hidden": "true" }, bar);
   let level = 0;
   let last = performance.now();
+  let shown = "";
   /** @param {number} peak linear */
   const show = (peak) => {
     const now = performance.now();
     level = Math.max(peak, level * Math.exp((last - now) / 1000 / TAU_METER));
     last = now;
     const height = Math.min(1, Math.max(0, (20 * Math.log10(level + 1e-9) + 48) / 51));
-    bar.style.setProperty("--level", height.toFixed(3));
     node.classList.toggle("hot", level > 0.98);
+    if (shown === height.toFixed(2)) return;
+    shown = height.toFixed(2);
+    bar.style.setProperty("--level", shown);
   };
   return { node, show };
 }
@@ -94,6 +121,7 @@ export function waveform({ duration, seek, mark }) {
   const region = element("div", { class: "region", hidden: "" });
   const node = element("div", { class: "wave" }, canvas, played, region, head);
   let from = NaN;
+  let placed = -1;
   const at = (/** @type {PointerEvent} */ event) => {
     const box = node.getBoundingClientRect();
     return duration * Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
@@ -112,6 +140,9 @@ export function waveform({ duration, seek, mark }) {
   /** @param {number} seconds */
   const place = (seconds) => {
     const share = Math.min(1, seconds / duration);
+    const pixel = Math.round(share * canvas.width);
+    if (pixel === placed) return;
+    placed = pixel;
     head.style.left = played.style.width = `${100 * share}%`;
   };
   /** @param {number[]} loop [] or [a, b] */

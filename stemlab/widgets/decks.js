@@ -2,7 +2,7 @@
 
 import { audio, Master, page } from "./engine.js";
 import { Closeup, CUE_HUES } from "./closeup.js";
-import { button, clock, drawSong, element, meter, percent, press, slider, waveform } from "./controls.js";
+import { button, clock, drawSong, element, frames, meter, percent, press, say, slider, waveform } from "./controls.js";
 import { Crate } from "./crate.js";
 import { showFaders } from "./faders.js";
 import { Midi } from "./midi.js";
@@ -14,7 +14,6 @@ import { glide, PRESETS, Turntable } from "./turntable.js";
 
 const RATE = 44100;
 const SIDES = /** @type {const} */ (["a", "b"]);
-const FRAME = 30; // ms between two pictures
 const CALM = 2; // pictures between two of what does not scroll
 const FINE_SHIFT = 0.01; // seconds by which the grid is moved
 const SHOWN_TRAITS = [
@@ -375,8 +374,8 @@ class DeckFace {
   /** @param {number} now seconds */
   place(now) {
     this.wave.place(now);
-    if (this.time) this.time.textContent = clock(now);
-    if (this.left) this.left.textContent = `−${clock((this.model.get("duration") - now) / this.model.get("tempo"))}`;
+    if (this.time) say(this.time, clock(now));
+    if (this.left) say(this.left, `−${clock((this.model.get("duration") - now) / this.model.get("tempo"))}`);
   }
 
   /** One plain sentence on what is wrong, or "". */
@@ -577,7 +576,6 @@ class Face {
     this.faces = [];
     /** @type {Crate | null} */
     this.crate = null;
-    this.waiting = this.frame = 0;
     /** @type {(() => void)[]} */
     this.stops = [];
     this.resize = new ResizeObserver(() => this.faces.forEach((face) => face && (face.dirty = true)));
@@ -660,18 +658,13 @@ class Face {
     })[code];
   }
 
-  /** Draws as often as is worth it: a frame that is asked for costs, even if nothing is drawn. @returns {() => void} stops it */
+  /** @returns {() => void} stops it */
   start() {
     this.build();
     this.desk.onload = () => this.build();
-    const loop = (/** @type {number} */ time) => {
-      this.draw(time);
-      this.waiting = setTimeout(() => (this.frame = requestAnimationFrame(loop)), FRAME);
-    };
-    this.frame = requestAnimationFrame(loop);
+    const stop = frames((ms) => this.draw(ms));
     return () => {
-      clearTimeout(this.waiting);
-      cancelAnimationFrame(this.frame);
+      stop();
       this.resize.disconnect();
       for (const one of this.stops) one();
       this.midi.close();
@@ -682,8 +675,7 @@ class Face {
   draw(time) {
     this.faces.forEach((face) => face?.draw(time));
     this.mixer?.draw();
-    const complaint = [this.advice, ...this.faces.map((face) => face?.complaint())].filter(Boolean).join(" ");
-    if (this.told && this.told.textContent !== complaint) this.told.textContent = complaint;
+    if (this.told) say(this.told, [this.advice, ...this.faces.map((face) => face?.complaint())].filter(Boolean).join(" "));
   }
 }
 

@@ -2,15 +2,16 @@
 
 const AHEAD = 30; // seconds asked for ahead of the playhead
 const BEHIND = 10; // seconds kept behind it
-const CREDIT = 8; // blocks under way from the kernel at once
+const CREDIT = 4; // blocks under way from the kernel at once: a jump waits for them
 const PAUSE = 50; // ms between two wishes while the playhead is dragged about
 const PATIENCE = 4; // seconds without a block after which the deck asks anew
 const LOOKAHEAD = 95; // samples by which the limiter delays
 
 /**
  * @typedef {{stems: number, length: number, block: number, rate: number}} Song
- * @typedef {{line: string, epoch: number, blocks: number[], received: number, credit: number}} Wish on a line
- *   of its own; a new epoch forgets older wishes; no more than `credit` blocks may be under way
+ * @typedef {{line: string, epoch: number, blocks: number[], received: number, credit: number,
+ *   ahead: number | null}} Wish on a line of its own; a new epoch forgets older wishes; no more than `credit` blocks
+ *   may be under way; seconds that can be heard without them, null if that is no hurry
  * @typedef {{position: number, moving: boolean, starved: boolean, underruns: number, peaks: number[], frame: number,
  *   seeks: number, tempo?: number}} Report `seeks` obeyed so far; `tempo` seconds of the song a second, 1 if it is not named
  * @typedef {{now: () => number, gains: () => Float32Array, playing: boolean, seek: (seconds: number) => void,
@@ -263,7 +264,9 @@ export class Deck {
     this.#reported = this.#received;
     this.#lastWish = performance.now();
     this.#unanswered ||= performance.now();
-    this.ask({ line: this.line, epoch: this.#epoch, blocks, received: this.#received, credit: CREDIT });
+    const buffered = this.buffered();
+    const ahead = this.playing || !buffered ? buffered : null;
+    this.ask({ line: this.line, epoch: this.#epoch, blocks, received: this.#received, credit: CREDIT, ahead });
   }
 
   /** @param {number[]} order blocks to keep, besides the few behind the playhead */

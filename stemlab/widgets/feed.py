@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 
-# Seconds ahead of the listener within which a block that is missing is urgent; length of a leap.
+# A listener who can hear less than so many seconds without a missing block waits for it.
 SOON = 4
 # Blocks ahead of the stream that it reaches as soon as a leap would.
 NEAR = 5
 NOWHERE = -BLOCK
+# Seconds after which is looked again whether something has become urgent.
+TICK = 0.5
 # By how much the stream stands back, as `nice` counts: leaps, and what a user does, go first.
 NICE = 10
 # Seconds that the windows of a leap have at least.
@@ -83,9 +85,9 @@ def _stand_back() -> None:
 class Producer:
     """Separates a track in two threads: one leaps to what a listener waits for, one does it all.
 
-    A leap is short windows of the model, on an interpreter of their own: it waits for nothing that
-    is under way, and the other thread stands back meanwhile. Short windows know less and are not
-    on the whole song's grid, so their sound is rough; the other thread replaces it later.
+    A leap is a short window of the model, on an interpreter of its own: it waits for nothing that
+    is under way, and the other thread stands back meanwhile. A short window knows less and is not
+    on the whole song's grid, so its sound is rough; the other thread replaces it later.
 
     Parameters
     ----------
@@ -112,10 +114,10 @@ class Producer:
         self._on_error = on_error
         self._storing = Lock()
         self._changed = Condition()
-        self._wanted = 0
+        self._wanted, self._due = 0, 0.0
+        self._reach_of_leaps = 0  # samples
         self._head = NOWHERE  # sample that the stream has come to
         self._near = self._coming = range(0)  # blocks that it reaches at once, and soon
-        self._leapt = range(0)  # blocks of the last leap, and the one behind it
         self._ready = self._leaping = self._closed = False
         self._made = self._spent = 0.0
         self._threads = [
@@ -130,10 +132,10 @@ class Producer:
         """Seconds of sound separated in a second; 0 before the first."""
         return self._made / self._spent if self._spent else 0.0
 
-    def urge(self, block: int) -> None:
-        """Say which block is needed next."""
+    def urge(self, block: int, ahead: float = 0) -> None:
+        """Say which block is needed next, and how many seconds can be heard without it."""
         with self._changed:
-            self._wanted = block
+            self._wanted, self._due = block, time.monotonic() + ahead
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -208,23 +210,22 @@ class Producer:
         with self._changed:  # the first sound of all comes sooner without a second model to load
             self._changed.wait_for(lambda: self._closed or self._made)
         nimble = self._separator if self._closed else self._nimble()
+        card = nimble.model.card
+        self._reach_of_leaps = card.frames * card.hop - (card.n_fft - card.hop)
         while (run := self._next_leap()) is not None:
-            with closing(self._blocks(run, nimble)) as stops:
-                for _ in stops:
-                    if self._urgent() is not None:
-                        break
+            deque(self._blocks(run, nimble), maxlen=0)
 
     def _next_leap(self) -> Run | None:
         """Wait until a leap is needed; None ends them."""
         with self._changed:
             self._ready, self._leaping = True, False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._closed or self._urgent() is not None)
-            target = None if self._closed else self._urgent()
-            if target is None:
+            while (target := self._urgent()) is None and not self._closed:
+                self._changed.wait(TICK)  # what was not urgent becomes so as time goes by
+            if target is None or self._closed:
                 return None
             run = self._jump(target)
-            self._leaping, self._leapt = True, range(target, run.stop // BLOCK + 1)
+            self._leaping = True
             return run
 
     def _nimble(self) -> Separator:
@@ -245,18 +246,20 @@ class Producer:
 
     def _urgent(self) -> int | None:
         """Return the block that a listener waits for, unless it is on its way."""
+        if self._due - time.monotonic() > SOON:
+            return None
         wanted = self._wanted
         soon = self._track.states[wanted : wanted + SOON * self._track.rate // BLOCK]
         missing = np.flatnonzero(soon == MISSING)
         if not len(missing):
             return None
         target = wanted + int(missing[0])
-        return None if target in self._near or target in self._leapt else target
+        return None if target in self._near else target
 
     def _jump(self, target: int) -> Run:
         stft = self._separator.stft
         start = max(0, target * BLOCK - stft.n_fft) // stft.hop * stft.hop
-        stop = min(target * BLOCK + SOON * self._track.rate, self._track.length)
+        stop = min(start + self._reach_of_leaps, self._track.length)
         if target < self._near.start:  # what follows is there
             stop = min(stop, self._near.start * BLOCK)
         return Run(start, stop, target, self._track.length, leap=True)

@@ -1,7 +1,7 @@
 // LivePlayer's page side: a source's sound goes to the kernel, its stems come back and are mixed here.
 
 import { audio, Master, page } from "./engine.js";
-import { button, element, meter, percent, press, slider } from "./controls.js";
+import { button, element, frames, meter, percent, press, say, slider } from "./controls.js";
 import { Faders, LEVEL, showFaders, stemRow } from "./faders.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
@@ -191,7 +191,6 @@ class Face {
   constructor(live, el) {
     this.live = live;
     this.model = live.model;
-    this.frame = 0;
     this.go = button("Start", "Start", () => live.set({ running: !this.model.get("running") }));
     this.aloud = button("Hear the stems; wear headphones", "Hear", () => live.set({ aloud: !this.model.get("aloud") }));
     this.inputMeter = meter();
@@ -213,17 +212,12 @@ class Face {
     el.append(element("div", { class: "stemlab-frame" }, this.root));
   }
 
-  /** Follows the model and draws as often as the screen does. @returns {() => void} stops it */
+  /** Follows the model and draws. @returns {() => void} stops it */
   start() {
     for (const name of ["levels", "mutes", "solos", "pans", "master", "running", "aloud", "account"])
       this.model.on(`change:${name}`, () => this.show());
     this.show();
-    const loop = () => {
-      this.frame = requestAnimationFrame(loop);
-      this.draw();
-    };
-    loop();
-    return () => cancelAnimationFrame(this.frame);
+    return frames(() => this.draw());
   }
 
   show() {
@@ -247,10 +241,8 @@ class Face {
     this.meters.forEach((one, side) => one.show(live.master.peaks[side]));
     const late = report.behind ? `${((1000 * report.behind) / live.rate).toFixed(0)} ms late` : "finding its pace…";
     const drops = `${report.dropouts} dropout${report.dropouts === 1 ? "" : "s"}`;
-    const state = live.source ? `${late} · ${drops}` : "stopped";
-    if (this.state.textContent !== state) this.state.textContent = state;
-    const complaint = live.complaint();
-    if (this.complaint.textContent !== complaint) this.complaint.textContent = complaint;
+    say(this.state, live.source ? `${late} · ${drops}` : "stopped");
+    say(this.complaint, live.complaint());
   }
 }
 

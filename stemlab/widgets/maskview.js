@@ -3,7 +3,7 @@
 
 import { capital, clamp, frequencyTicks, hertzAt, hertzText, levelText, noteText, timeText, timeTicks, Viewport } from "./axes.js";
 import { gather, paintHeard, paintPlane, read, Song } from "./cells.js";
-import { button, element, press } from "./controls.js";
+import { button, element, frames, press } from "./controls.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./axes.js").Point} Point */
@@ -13,7 +13,6 @@ import { button, element, press } from "./controls.js";
 /** @typedef {{ink: string, faint: string, page: string, empty: string, dark: boolean}} Theme */
 /** @typedef {{now(): number, gains(): Float32Array, seek(time: number): void, playing: boolean}} Live */
 
-const FRAME_MS = 30; // between two paintings: some 30 a second
 const DATA_MS = 200; // between two looks for new cells
 const FIRST_SPAN = 12; // seconds in view at first
 const ANCHOR = 0.35; // where in the view a followed play-head stands
@@ -641,22 +640,14 @@ function watch(view, signal) {
   });
 }
 
-/** Update some thirty times a second while the canvas is in sight. @param {View} view @param {AbortSignal} signal */
+/** Update while the canvas is in sight. @param {View} view @param {AbortSignal} signal */
 function run(view, signal) {
-  let request = 0;
-  let last = 0;
   let inSight = true;
   const sight = new IntersectionObserver((entries) => (inSight = entries[entries.length - 1].isIntersecting));
-  const tick = (/** @type {number} */ at) => {
-    request = requestAnimationFrame(tick);
-    if (!inSight || at - last < FRAME_MS) return;
-    last = at;
-    view.update(at);
-  };
+  const stop = frames((ms) => inSight && view.update(ms));
   sight.observe(view.canvas);
-  request = requestAnimationFrame(tick);
   signal.addEventListener("abort", () => {
-    cancelAnimationFrame(request);
+    stop();
     sight.disconnect();
   });
 }

@@ -1,7 +1,7 @@
 // PaintMask: a mask painted on a spectrogram. The page keeps the strokes; the kernel gets the mask after each.
 
 import { clamp, frequencyTicks, hertzAt, hertzText, noteText, placeOf, timeText, timeTicks, Viewport } from "./axes.js";
-import { button, element, press } from "./controls.js";
+import { button, element, frames, press } from "./controls.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./axes.js").Grid} Grid */
@@ -433,15 +433,14 @@ export default () => {
       model.on("change:value", take);
       const done = new AbortController();
       sheet.listen(done.signal);
-      let request = requestAnimationFrame(function tick() {
-        request = requestAnimationFrame(tick);
+      const stop = frames(() => {
         sheet.fit();
         sheet.follow();
       });
       Object.assign(root, { sheet });
       return () => {
         done.abort();
-        cancelAnimationFrame(request);
+        stop();
         model.off("change:value", take);
       };
     },

@@ -1,7 +1,7 @@
 // StemPlayer's page side: the face of a player.
 
 import { audio, page } from "./engine.js";
-import { button, clock, drawBars, drawSong, element, height, meter, percent, press, slider, waveform } from "./controls.js";
+import { button, clock, drawBars, drawSong, element, frames, height, meter, percent, press, say, slider, waveform } from "./controls.js";
 import { LEVEL, showFaders, stemRow } from "./faders.js";
 import { Player } from "./transport.js";
 
@@ -20,7 +20,6 @@ class Face {
     this.selected = 0;
     this.markA = NaN;
     this.dirty = true;
-    this.frame = 0;
     this.lastHealth = 0;
     this.lastLimit = -1e9;
     this.waves = [this.wave("overview"), ...player.stems.map(() => this.wave("lane"))];
@@ -132,20 +131,16 @@ class Face {
     }[code];
   }
 
-  /** Follows the model and draws as often as the screen does. @returns {() => void} stops it */
+  /** Follows the model and draws. @returns {() => void} stops it */
   start() {
     for (const name of ["levels", "mutes", "solos", "pans", "master", "playing", "owner", "loop"])
       this.model.on(`change:${name}`, () => this.show());
     this.model.on("change:overview", () => (this.dirty = true));
     this.select(0);
     this.show();
-    const loop = () => {
-      this.frame = requestAnimationFrame(loop);
-      this.draw();
-    };
-    loop();
+    const stop = frames((ms) => this.draw(ms));
     return () => {
-      cancelAnimationFrame(this.frame);
+      stop();
       this.resize.disconnect();
     };
   }
@@ -165,17 +160,17 @@ class Face {
     this.dirty = true;
   }
 
-  draw() {
+  /** @param {number} time ms */
+  draw(time) {
     const { player, model } = this;
     const now = player.deck.now();
     for (const wave of this.waves) wave.place(now);
-    if (this.time) this.time.textContent = clock(now);
-    if (this.left) this.left.textContent = `−${clock(model.get("duration") - now)}`;
+    if (this.time) say(this.time, clock(now));
+    if (this.left) say(this.left, `−${clock(model.get("duration") - now)}`);
     const { peaks, moving } = player.deck.report;
     this.rows.forEach((row, s) => row.peak.show(moving ? (peaks[s] ?? 0) : 0));
     const { master } = player;
     this.masterMeters?.forEach((one, side) => one.show(master.peaks[side]));
-    const time = performance.now();
     if (master.gain < 0.995) this.lastLimit = time;
     this.limit?.classList.toggle("on", time - this.lastLimit < 300);
     if (this.dirty) this.drawWaves();
@@ -185,9 +180,8 @@ class Face {
   /** @param {number} time */
   showHealth(time) {
     this.lastHealth = time;
-    const complaint = this.player.complaint();
-    if (this.complaint && this.complaint.textContent !== complaint) this.complaint.textContent = complaint;
-    if (this.health) this.health.textContent = this.player.health();
+    if (this.complaint) say(this.complaint, this.player.complaint());
+    if (this.health) say(this.health, this.player.health());
   }
 
   /** Each lane its stem; the overview all of them as loud as the faders let them be. */

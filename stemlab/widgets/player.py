@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import time
 import uuid
 from threading import Thread
@@ -245,9 +246,10 @@ class StemPlayer(Faders):
         if not self._sender:
             return
         self.send({"kind": "ack", "line": wish["line"]})
+        ahead = wish.pop("ahead")
         missing = self._sender.want(**wish)
         if missing is not None and self._producer:
-            self._producer.urge(missing)
+            self._producer.urge(missing, math.inf if ahead is None else ahead)
 
     def _send_block(self, line: str, index: int) -> None:
         if self.track:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from conftest import Lab, Notebook
 
 MOVES = 50
+# Where to seek, in shares of the song: away from what was separated before.
+PLACES = (0.9, 0.3, 0.6, 0.45, 0.75, 0.2, 0.97, 0.5)
 STEADY = """
 import numpy as np
 from stemlab.audio import Audio
@@ -95,6 +97,7 @@ def faders(lab: Lab) -> dict[str, Any]:
             delays = notebook.page.evaluate(MOVE, [player, model, trait, MOVES])
             found[f"{way}, kernel {state}"] = spread(delays)
     notebook.page.context.close()
+    lab.end_kernels()  # one is still busy
     return found
 
 
@@ -106,7 +109,7 @@ def sounds(lab: Lab, song: str) -> dict[str, Any]:
         player = _open(notebook, song)
         found[f"play, {state}"] = round(notebook.page.evaluate(SOUND, [player, None]))
         duration = float(notebook.run("print(player.duration)"))
-        places = [duration * share for share in (0.9, 0.3, 0.6, 0.45, 0.75)]
+        places = [duration * share for share in PLACES]
         seeks = [notebook.page.evaluate(SOUND, [player, place]) for place in places]
         found[f"seek, {state}"] = spread(seeks)
         notebook.wait(
