@@ -442,6 +442,7 @@ def _follow(
     taken = _begin(shared, lag)
     known = min(taken, HELD * card.sample_rate // 2)
     separator = live.separator(model, executor, shared.mix.read(taken - known, known))
+    lag += counts[HEARD] - taken  # what came in meanwhile is soon caught up with
     while (waiting := counts[HEARD] - taken) <= lag:
         if not waiting:
             if next(rings, bell) is bell:

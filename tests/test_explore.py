@@ -299,6 +299,18 @@ def test_eight_bits_are_the_model_itself(excerpt: Excerpt, tmp_path: Path) -> No
     assert try_bits(excerpt, 8).size > 2 * try_bits(excerpt, 2).size
 
 
+def test_bits_are_rounded_from_floats(excerpt: Excerpt, tmp_path: Path) -> None:
+    exact = find("stemlab-4-fast-float32")
+    half = coarsen(exact, 16, tmp_path)
+    assert half.size < 0.55 * exact.path.stat().st_size
+    tried = {bits: try_bits(excerpt, bits) for bits in (32, 16, 8)}
+    assert tried[32].size > 1.8 * tried[16].size > 3 * tried[8].size
+    vocals = {bits: one.stems["vocals"] for bits, one in tried.items()}
+    assert 45 < sdr(vocals[32], vocals[16]) < 100
+    assert 20 < sdr(vocals[32], vocals[8]) < sdr(vocals[32], vocals[16])
+    assert all(abs(one.sdr["vocals"] - tried[32].sdr["vocals"]) < 0.1 for one in tried.values())
+
+
 def test_fewer_bits_change_the_masks_and_fit_the_card(tmp_path: Path) -> None:
     few = coarsen(find("stemlab-4-fast"), 2, tmp_path)
     noise = np.random.default_rng(0).random((512, 1024, 2), dtype=np.float32)
@@ -314,7 +326,11 @@ def test_so_many_bits_hold_so_many_values() -> None:
 
 @pytest.mark.parametrize(
     ("model", "bits", "fault"),
-    [("stemlab-4-fast", 1, "choose 2 to 8"), ("stemlab-4-fast", 9, "9 bits")],
+    [
+        ("stemlab-4-fast", 1, "choose 2 to 8"),
+        ("stemlab-4-fast", 9, "9 bits"),
+        ("stemlab-4-fast-float32", 4, "no int8"),
+    ],
 )
 def test_bits_that_cannot_be_are_refused(model: str, bits: int, fault: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=fault):

@@ -88,6 +88,7 @@ def test_models_demo_and_notebooks_are_in_the_wheel(wheel: Path) -> None:
     assert {
         "stemlab/models/stemlab-4.tflite",
         "stemlab/models/stemlab-4-fast.json",
+        "stemlab/models/stemlab-4-fast-float32.tflite",
         "stemlab/models/spleeter-2stems.tflite",
         "stemlab/models/spleeter-2stems.json",
         "stemlab/demo/mix.ogg",

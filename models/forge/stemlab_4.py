@@ -35,9 +35,10 @@ WORK = MODELS.parent / ".cache" / "stemlab-4"
 SECONDS = 60  # of each song, from its middle
 VERSION = "1.0.0"
 STEMS = ["vocals", "drums", "bass", "other"]
+FAST = "stemlab-4-fast"
 SOURCES = {
     "stemlab-4": "models/forge/four_stems; vocals and encoders: Spleeter 2 stems 1.4.0",
-    "stemlab-4-fast": "models/forge/four_stems; encoders: Spleeter 2 stems 1.4.0",
+    FAST: "models/forge/four_stems; encoders: Spleeter 2 stems 1.4.0",
 }
 
 
@@ -55,6 +56,15 @@ def main(weights: Path, validation: Path) -> None:
         made = described(name, "int8 weights", {"measured": shipped})
         spleeter.install(made, MODELS, json.loads(made.with_suffix(".json").read_text()))
         print(name, json.dumps(shipped, indent=1))
+        if name == FAST:
+            keep_exact(exact)
+
+
+def keep_exact(facts: dict[str, Any]) -> None:
+    """Install the fast network as it is before its weights are rounded, to compare."""
+    made = described(FAST, "float32", {"measured": facts})
+    card = json.loads(made.with_suffix(".json").read_text()) | {"name": f"{FAST}-float32"}
+    spleeter.install(made.rename(made.with_stem(card["name"])), MODELS, card)
 
 
 def convert(weights: Path) -> None:

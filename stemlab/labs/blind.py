@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stemlab.spectral import Samples
 
 PAIRS = {
+    "32 bits against 8": (32, 8),
     "8 bits against 2": (8, 2),
     "8 bits against 3": (8, 3),
     "8 bits against 4": (8, 4),

@@ -235,10 +235,9 @@ def slider(
     high: float,
     step: float,
     width: int = 330,
-    kind: type[ipywidgets.FloatSlider] = ipywidgets.FloatSlider,
 ) -> ipywidgets.FloatSlider:
     """Return a slider over numbers."""
-    return kind(
+    return ipywidgets.FloatSlider(
         value,
         min=low,
         max=high,

@@ -190,7 +190,7 @@ def quality(
         The stem to bring out.
     """
     stems = list(points[chosen][1])
-    figure = _figure(9.4, 3, f"SDR over size; {chosen} bits are marked")
+    figure = _figure(9.4, 3, f"SDR over size for some bits a weight; {chosen} bits are marked")
     [axes] = _row(figure, 1)
     sizes = [size for size, _ in points.values()]
     for name, hue, mark in zip(stems, colours.hues(stems), "osD^v" * len(stems), strict=False):
@@ -199,11 +199,14 @@ def quality(
         axes.plot(sizes, sdrs, mark + "-", color=hue, lw=width, ms=3 + 2 * width, label=name)
     axes.axvline(points[chosen][0], color=FAINT, ls="--", zorder=0)
     for bits, (size, _) in points.items():
-        axes.annotate(f"{bits} bit", (size, 1), xycoords=("data", "axes fraction"),
+        axes.annotate(f"{bits}", (size, 1), xycoords=("data", "axes fraction"),
                       xytext=(2, -10), textcoords="offset points", fontsize="small")  # fmt: skip
     axes.margins(y=0.15)
-    axes.set_xlim(0.3 * max(sizes), 1.06 * max(sizes))
-    axes.set_xlabel("size in MB")
+    axes.set_xscale("log")
+    axes.set_xlim(0.9 * min(sizes), 1.3 * max(sizes))
+    axes.set_xticks(sizes, [f"{size:.1f}" for size in sizes], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("size in MB; above, bits a weight")
     axes.set_ylabel("SDR in dB")
     axes.legend(fontsize="small", loc="lower right", ncols=len(stems))
     axes.grid(alpha=0.3)

@@ -321,8 +321,8 @@ def _controls() -> dict[str, Any]:
         "window": ipywidgets.Combobox(value=card.window, options=WINDOWS),
         "exponent": ipywidgets.FloatSlider(1, min=0.1, max=4, step=0.1),
         "extension": ipywidgets.Dropdown(options=list(EXTENSIONS)),
-        "song": ipywidgets.Text(str(demo.path())),
-        "references": ipywidgets.Text(str(demo.path().parent)),
+        "song": ipywidgets.Text(placeholder="a file; empty: the demo"),
+        "references": ipywidgets.Text(placeholder="a folder, if known"),
         "start": ipywidgets.FloatSlider(START, min=0, max=60, step=0.1, readout_format=".1f"),
         "model": ipywidgets.Dropdown(options=list(paths()), value=DEFAULT),
         "precision": ipywidgets.Dropdown(options=PRECISIONS),
@@ -357,8 +357,12 @@ def _trial(values: Values) -> Trial:
         model=str(coarse(model, bits).card.path) if bits else model,
         **{name: values[name] for name in names},
     )
-    references = Path(values["references"]) if values["references"].strip() else None
-    return Trial(setting, Passage(Path(values["song"]), references, values["start"]))
+    song, references = (values[name].strip() for name in ("song", "references"))
+    if not song:
+        song, references = demo.path(), references or demo.path().parent
+    return Trial(
+        setting, Passage(Path(song), Path(references) if references else None, values["start"])
+    )
 
 
 def _faults(order: Order, good: Values) -> dict[str, str]:
