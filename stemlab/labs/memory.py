@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,8 +43,8 @@ class Memory(StemModel):
 
     def __init__(self, model: str, runtime: str | None, threads: int) -> None:
         super().__init__(model, runtime=runtime, threads=threads)
-        # Its first run is not like the others.
-        super().masks(np.zeros((self.card.frames, self.card.bins, 2), np.float32))
+        self._first: Run | None = None  # slower than those that follow
+        self._window: NDArray[np.float32] | None = None  # what it read
         self.used: list[tuple[Run, bool]] = []
         self._kept: OrderedDict[bytes, Run] = OrderedDict()
 
@@ -53,6 +53,8 @@ class Memory(StemModel):
         key = blake2b(np.ascontiguousarray(magnitude).data).digest()
         known = key in self._kept
         run = self._kept.pop(key) if known else self._run(magnitude)
+        if self._first is None:
+            self._first, self._window = run, magnitude.copy()
         self._kept[key] = run
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -64,14 +66,29 @@ class Memory(StemModel):
         masks = super().masks(magnitude)
         return Run(masks, time.perf_counter() - wall, time.process_time() - cpu)
 
-    def complete(self, account: Account, separator: Separator, samples: int) -> Account:
-        """Add to the account of a sound of so many samples what the remembered runs had taken."""
-        remembered = [run for run, known in self.used if known]
-        self.used.clear()
+    @cached_property
+    def _again(self) -> Run:
+        """The first run, repeated: it counts for it."""
+        assert self._window is not None  # noqa: S101 - for mypy
+        return self._run(self._window)
+
+    def complete(
+        self, account: Account, separator: Separator, samples: int, used: list[tuple[Run, bool]]
+    ) -> Account:
+        """Add to the account of a sound of so many samples what the remembered runs had taken.
+
+        A slow first run is repeated, and counts as it then is.
+        """
+        wall = cpu = 0.0
+        for run, known in used:
+            counts = self._again if run is self._first else run
+            wall += counts.wall - (0 if known else run.wall)
+            cpu += counts.cpu - (0 if known else run.cpu)
         runs, step = windows(separator, samples), separator.step / separator.rate
-        compute = account.compute + sum(run.wall for run in remembered) / runs
-        cpu = account.cpu + sum(run.cpu for run in remembered) / (runs * step)
-        return replace(account, compute=compute, speed=step / compute, cpu=cpu)
+        compute = account.compute + wall / runs
+        return replace(
+            account, compute=compute, speed=step / compute, cpu=account.cpu + cpu / (runs * step)
+        )
 
 
 @lru_cache(maxsize=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from stemlab.account import Account, measure
@@ -50,11 +50,16 @@ class Passage:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial: the stems by name, their account, their SDR where it is known."""
+    """What came of a trial: the stems by name, their SDR where it is known, how to account."""
 
     stems: dict[str, Audio]
-    account: Account
     sdr: Sdrs
+    tell: Callable[[], Account]
+
+    @cached_property
+    def account(self) -> Account:
+        """What the stems cost: may take a run of the model, so hear them first."""
+        return self.tell()
 
 
 @dataclass(frozen=True)
@@ -108,13 +113,13 @@ class Trial:
         mix, references = _read(self.passage, targets, separator.rate)
         model.used.clear()
         stems, account = measure(separator, mix, progress=progress)
-        account = model.complete(account, separator, len(mix))
         named = {
             name: Audio(stem, separator.rate)
             for name, stem in zip(separator.stems, stems, strict=True)
         }
         sdr = _sdrs(targets, references, grouped(stems, targets)) if targets else {}
-        return Outcome(named, account, sdr)
+        tell = partial(model.complete, account, separator, len(mix), list(model.used))
+        return Outcome(named, sdr, tell)
 
     def ceilings(self) -> dict[str, Sdrs]:
         """Return what each of `stemlab.evaluation.ORACLES` reaches in the setting's transform."""
