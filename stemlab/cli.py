@@ -441,8 +441,10 @@ def _plain(value: object) -> str:
 
 
 def _table(rows: Iterable[Sequence[str]]) -> None:
-    for row in rows:
-        print("  ".join(f"{cell:16}" for cell in row).rstrip())
+    lines = list(rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(map(str.ljust, line, widths)).rstrip())
 
 
 def _complain(problem: object) -> None:
