@@ -307,6 +307,14 @@ class LiveWorker:
         samples = self._shared.stems.read(start, count)
         return samples.reshape(count, len(self.stems), 2).swapaxes(0, 1)
 
+    def read_both(self, start: int, count: int) -> tuple[Samples, Samples] | None:
+        """Return `count` samples of the input from `start` on, [count, 2], and their stems.
+
+        None where `read` has none.
+        """
+        mix, stems = self._shared.mix.read(start, count), self.read(start, count)
+        return None if stems is None else (mix, stems)
+
     def close(self) -> None:
         """End the processes and wait for them."""
         with self._lock:

@@ -85,6 +85,8 @@ def test_a_jump_does_not_wait_for_the_window_under_way(tmp_path: Path, song: Aud
     errors: list[Exception] = []
     producer = Producer(track, separator, lambda _: None, errors.append)
     wait(lambda: track.separated > 0)
+    producer.urge(80, ahead=60)  # the listener can wait
+    assert producer._urgent() is None
     producer.urge(80)  # the stream is held up in its second window
     wait(lambda: bool((track.states[80:90] == ROUGH).all()))
     assert track.states[79] == track.states[96] == MISSING

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from threading import Condition, Lock, Thread, get_native_id
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from stemlab.spectral import Samples, Stft
     from stemlab.store import Track
-
 
 Made = TypeVar("Made")
 
@@ -71,15 +70,14 @@ def unhurried(make: Callable[[], Made]) -> Made:
 
     A thread inherits the priority of the one that starts it. Only Linux has one for each thread.
     """
-    if sys.platform != "linux":
-        return make()
     with ThreadPoolExecutor(1, initializer=_stand_back) as pool:
         return pool.submit(make).result()
 
 
 def _stand_back() -> None:
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
+        with suppress(OSError):  # where nobody may change priorities
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
 
 
 class Producer:

@@ -193,6 +193,8 @@ class Face {
     this.model = live.model;
     this.go = button("Start", "Start", () => live.set({ running: !this.model.get("running") }));
     this.aloud = button("Hear the stems; wear headphones", "Hear", () => live.set({ aloud: !this.model.get("aloud") }));
+    this.record = button("Record input and stems", "● Record", () => live.set({ recording: !this.model.get("recording") }));
+    this.saved = element("div", { class: "saved", role: "status", "aria-label": "Recording" });
     this.inputMeter = meter();
     this.state = element("span", { class: "state", role: "status", "aria-label": "Latency" });
     this.rows = live.stems.map((stem, s) => stemRow(live, stem, s, () => {}));
@@ -201,20 +203,20 @@ class Face {
     this.meters = [meter(), meter()];
     this.complaint = element("span", { class: "complaint", role: "alert" });
     this.bill = element("div", { class: "bill" });
-    const top = element("div", { class: "transport live" }, this.go, this.aloud,
+    const top = element("div", { class: "transport live" }, this.go, this.aloud, this.record,
       element("span", { class: "title" }, "Live input"), this.inputMeter.node, this.state);
     const foot = element("div", { class: "foot" }, element("span", { class: "name" }, "Master"), this.level.input,
       this.figure, ...this.meters.map((one) => one.node), this.complaint);
     this.root = element("div", {
       class: "stemlab-player stemlab-live", role: "group", "aria-label": "Live separation", tabindex: "0",
       "data-lm-suppress-shortcuts": "true", onpointerdown: () => live.context.resume(),
-    }, top, ...this.rows.map((row) => row.node), foot, this.bill);
+    }, top, ...this.rows.map((row) => row.node), foot, this.bill, this.saved);
     el.append(element("div", { class: "stemlab-frame" }, this.root));
   }
 
   /** Follows the model and draws. @returns {() => void} stops it */
   start() {
-    for (const name of ["levels", "mutes", "solos", "pans", "master", "running", "aloud", "account"])
+    for (const name of ["levels", "mutes", "solos", "pans", "master", "running", "aloud", "account", "recording", "saved"])
       this.model.on(`change:${name}`, () => this.show());
     this.show();
     return frames(() => this.draw());
@@ -229,6 +231,8 @@ class Face {
     this.go.textContent = running ? "Stop" : "Start";
     this.go.setAttribute("aria-label", running ? "Stop" : "Start");
     press(this.aloud, model.get("aloud"));
+    press(this.record, model.get("recording"));
+    say(this.saved, model.get("recording") ? "Recording …" : model.get("saved"));
     this.bill.replaceChildren(...Object.entries(model.get("account")).map(([part, seconds]) =>
       element("span", {}, `${part} `, element("b", {}, seconds === null ? "unknown" : `${(1000 * seconds).toFixed(0)} ms`))));
   }

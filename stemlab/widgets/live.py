@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import uuid
+from datetime import datetime
+from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import traitlets as t
 
 from stemlab.errors import SettingError, StemlabError
+from stemlab.live_recording import LiveRecording
 from stemlab.live_worker import Live, LiveWorker
 from stemlab.store import STEPS
 from stemlab.widgets import WORKLET, module, source
@@ -47,6 +50,11 @@ class LivePlayer(Faders):
         Whether it listens to the source; set it, or press Start.
     aloud
         Whether the stems are heard.
+    recording
+        Whether input and stems are being recorded; set it, or press Record. Each take has a folder
+        of its own in the working directory.
+    saved
+        What was recorded last, and where, in a sentence or ``""``.
     account
         Seconds of latency by part, each measured: what the transform and the model wait for, the
         work, the way there and back, the buffer that evens it out, their total, and the devices as
@@ -68,6 +76,8 @@ class LivePlayer(Faders):
     rate = t.Int().tag(sync=True)
     running = t.Bool().tag(sync=True)
     aloud = t.Bool().tag(sync=True)
+    recording = t.Bool().tag(sync=True)
+    saved = t.Unicode().tag(sync=True)
     dropouts = t.Int().tag(sync=True)
     account = t.Dict().tag(sync=True)
     notice = t.Unicode().tag(sync=True)
@@ -78,6 +88,7 @@ class LivePlayer(Faders):
         self._lock = Lock()
         self._line, self._base, self._sent = "", 0, 0
         self._closed = False
+        self._recorded: LiveRecording | None = None
         try:
             self.worker = LiveWorker(live)
             facts = self._with_stems(self.worker.stems)
@@ -144,14 +155,37 @@ class LivePlayer(Faders):
             "input device": page["input"],
         }
 
+    @t.observe("recording")
+    def _record(self, change: Any) -> None:
+        """Begin a take, or end it and tell where it is."""
+        try:
+            if change["new"] and self.worker:
+                self._folder = _take_folder()
+                self._recorded = LiveRecording(self.worker, self._folder)
+                self.saved = ""
+            elif self._recorded:
+                ended, self._recorded = self._recorded, None
+                seconds = ended.stop()
+                self.saved = f"{seconds:.1f} s of input and stems saved in {self._folder}"
+        except StemlabError as error:
+            self.recording, self.saved = False, str(error)
+
     def close(self) -> None:
         """Stop listening, and end the process."""
         atexit.unregister(self.close)
+        self.recording = False
         self._closed = True
         if self.worker:
             self.worker.close()
             self._thread.join()
         super().close()
+
+
+def _take_folder() -> Path:
+    """Return a folder that is not there yet."""
+    stamp = f"live {datetime.now():%Y-%m-%d %H.%M.%S}"  # noqa: DTZ005 - the user's own time
+    names = (stamp, *(f"{stamp} {n}" for n in range(2, 100)))
+    return next(Path(name) for name in names if not Path(name).exists())
 
 
 def microphone() -> Any:

@@ -11,8 +11,11 @@ import pytest
 from conftest import PATIENCE
 from scipy.signal import correlate
 
+from stemlab.audio import load
+from stemlab.metrics import conservation
+
 if TYPE_CHECKING:
-    from conftest import Notebook
+    from conftest import Lab, Notebook
     from numpy.typing import NDArray
 
 pytestmark = pytest.mark.browser
@@ -95,6 +98,24 @@ def test_it_is_silent_until_it_is_asked(notebook: Notebook, live: str) -> None:
     notebook.eventually("live.aloud", "True")
     notebook.run("live.aloud = False")
     notebook.wait(f"{level} < 0.01")
+
+
+@pytest.mark.usefixtures("live")
+def test_a_take_is_saved(notebook: Notebook, lab: Lab) -> None:
+    record = notebook.page.get_by_role("button", name="Record input and stems")
+    record.click()
+    notebook.eventually(
+        "live.recording and live.worker.made - live._recorded._start > 44100", "True"
+    )
+    record.click()
+    told = notebook.page.get_by_role("status", name="Recording").filter(has_text="saved in")
+    told.wait_for()
+    take = lab.root / told.inner_text().split("saved in ")[1]
+    sounds = {path.stem: load(path).samples for path in take.iterdir()}
+    heard = sounds.pop("input")
+    assert len(heard) > RATE
+    assert np.abs(heard).max() > 0.01
+    assert conservation(heard, np.stack([*sounds.values()])) < -100
 
 
 @pytest.mark.usefixtures("live")
