@@ -102,20 +102,28 @@ def test_it_is_silent_until_it_is_asked(notebook: Notebook, live: str) -> None:
 
 @pytest.mark.usefixtures("live")
 def test_a_take_is_saved(notebook: Notebook, lab: Lab) -> None:
-    record = notebook.page.get_by_role("button", name="Record input and stems")
+    for _ in range(5):  # what a busy machine lost is silent: then once more
+        lost = notebook.run("live.recording = False; print(live.worker.lost)")
+        heard, stems = take(notebook, lab)
+        if notebook.run("print(live.worker.lost)") == lost:
+            break
+    assert len(heard) > RATE
+    assert np.abs(heard).max() > 0.01
+    assert conservation(heard, stems) < -100
+
+
+def take(notebook: Notebook, lab: Lab) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Record more than a second by the button; return the input and the stems that were saved."""
+    record = notebook.page.locator("[data-control='Record input and stems']")
     record.click()
-    notebook.eventually(
-        "live.recording and live.worker.made - live._recorded._start > 44100", "True"
-    )
+    notebook.eventually("live.recording", "True")
+    notebook.eventually("live.worker.made - live._recorded._start > 44100", "True")
     record.click()
     told = notebook.page.get_by_role("status", name="Recording").filter(has_text="saved in")
     told.wait_for()
-    take = lab.root / told.inner_text().split("saved in ")[1]
-    sounds = {path.stem: load(path).samples for path in take.iterdir()}
-    heard = sounds.pop("input")
-    assert len(heard) > RATE
-    assert np.abs(heard).max() > 0.01
-    assert conservation(heard, np.stack([*sounds.values()])) < -100
+    folder = lab.root / told.inner_text().split("saved in ")[1]
+    sounds = {path.stem: load(path).samples for path in folder.iterdir()}
+    return sounds.pop("input"), np.stack([*sounds.values()])
 
 
 @pytest.mark.usefixtures("live")
@@ -126,14 +134,37 @@ def test_a_killed_worker_is_replaced(notebook: Notebook) -> None:
     notebook.screenshot(OUT / "live.png", ".stemlab-live")
 
 
-def test_what_cannot_be_heard_is_told(notebook: Notebook, live: str) -> None:
-    notebook.page.evaluate("""() => {
-      navigator.mediaDevices.getUserMedia = async () => {
-        throw new DOMException("Permission denied", "NotAllowedError");
-      };
-    }""")
+def test_a_source_that_ends_is_told(notebook: Notebook, live: str) -> None:
+    """As when it is unplugged, or its tab is closed."""
+    track = f"stemlab.players.get('{live}').live.stream.getAudioTracks()[0]"
+    notebook.page.evaluate(f"{track}.dispatchEvent(new Event('ended'))")
+    notebook.page.locator(".stemlab-live .complaint", has_text="was unplugged").wait_for()
+    notebook.eventually("live.running", "False")
+    notebook.page.get_by_role("button", name="Start", exact=True).click()
+    notebook.wait(f"stemlab.players.get('{live}').live.report.sounding")
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("NotFoundError", "no microphone or line-in here"),
+        ("NotReadableError", "Another program holds the input"),
+        ("NotAllowedError", "may not listen"),
+    ],
+)
+def test_what_cannot_be_heard_is_told(
+    notebook: Notebook, live: str, reason: str, told: str
+) -> None:
+    notebook.page.evaluate(
+        """(reason) => {
+          navigator.mediaDevices.getUserMedia = async () => {
+            throw new DOMException("no", reason);
+          };
+        }""",
+        reason,
+    )
     notebook.run("live.heard = microphone(); live.running = True")
-    notebook.page.locator(".stemlab-live .complaint", has_text="may not listen").wait_for()
+    notebook.page.locator(".stemlab-live .complaint", has_text=told).wait_for()
     notebook.eventually("live.running", "False")
     assert notebook.page.evaluate("id => stemlab.players.get(id).live.source", live) is None
 
