@@ -277,6 +277,9 @@ def test_fewer_bits(lesson: Notebook) -> None:
     step.changes()
     step.choose("stem", "drums")
     step.changes()
+    step.slider("bits a weight").press("End")
+    step.changes("picture")
+    step.cell.screenshot(path=OUT / "masks-bits.png")
 
 
 def test_blind(lesson: Notebook) -> None:
