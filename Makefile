@@ -37,7 +37,7 @@ forge: .venv/dev
 	@test -d "$(DATA)" || { echo 'make forge DATA=FOLDER; models/README.md tells what is in it'; false; }
 	$(BIN)/python models/forge/music/gather.py --data "$(DATA)" .cache/pool .cache/validation
 	$(BIN)/python models/forge/four_stems/spleeter_encoders.py .cache/encoders.npz
-	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/encoders.npz .cache/run
+	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/run --encoders .cache/encoders.npz
 	$(BIN)/python models/forge/stemlab_4.py "$$(ls .cache/run/weights-*.npz | tail -1)" .cache/validation
 
 # A minute of training on the demo song, and the export.

@@ -90,8 +90,8 @@ class LiveBench:
 
     Attributes
     ----------
-    model, frames, update, lookahead
-        The settings, see `stemlab.live_worker.Live`.
+    model, setting
+        What ran, and how.
     algorithmic_ms
         Delay on an infinitely fast machine: the synthesis window and the look-ahead.
     input_block_ms
@@ -106,7 +106,7 @@ class LiveBench:
     total_ms
         From a sample's coming to its stems' being played: algorithm, input block and buffer.
     masks_ms, masks_p99_ms
-        A run of the model, which the sound does not wait for.
+        A run of the model: where it reads windows, the sound does not wait for it.
     blocks, dropouts
         Blocks that were played, and those among them that were not there in time.
     restarts
@@ -114,9 +114,7 @@ class LiveBench:
     """
 
     model: str
-    frames: int
-    update: int
-    lookahead: int
+    setting: str
     algorithmic_ms: float
     input_block_ms: float
     compute_ms: float
@@ -155,9 +153,7 @@ def bench_live(song: Path, live: Live, seconds: float = 10) -> LiveBench:
         )
         return LiveBench(
             model=live.model,
-            frames=live.frames,
-            update=live.update,
-            lookahead=live.lookahead,
+            setting=worker.setting,
             algorithmic_ms=worker.delay * second,
             input_block_ms=INPUT_BLOCK * second,
             compute_ms=compute[0],

@@ -212,14 +212,10 @@ def _live_table(result: LiveBench) -> tuple[str, list[tuple[str, str]]]:
         ("to and fro", f"{result.turnaround_ms:.1f} ms, p99 {result.turnaround_p99_ms:.1f} ms"),
         ("buffer", f"{result.buffer_ms:.1f} ms"),
         ("total", f"{result.total_ms:.1f} ms"),
-        ("masks", f"{result.masks_ms:.1f} ms, p99 {result.masks_p99_ms:.1f} ms, beside the sound"),
+        ("masks", f"{result.masks_ms:.1f} ms, p99 {result.masks_p99_ms:.1f} ms"),
         ("dropouts", f"{result.dropouts} of {result.blocks} blocks"),
     ]
-    about = (
-        f"{result.model} live: windows of {result.frames} frames every {result.update}, "
-        f"look-ahead {result.lookahead}"
-    )
-    return about, rows
+    return f"{result.model} live: {result.setting}", rows
 
 
 @app.command()

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.ctypeslib import as_array
 
 from stemlab.errors import SettingError, StemlabError
-from stemlab.live import STFT, LiveSeparator
-from stemlab.model import StemModel
+from stemlab.live import LiveSeparator
+from stemlab.model import StemModel, find
+from stemlab.stream_model import StreamModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from stemlab.spectral import Samples, Stft
 
+# Frames of a window, where nothing else is said.
+FRAMES = 64
 # Seconds of sound in a ring.
 HELD = 12
 # Seconds that the process may lag behind before it leaves out what it missed.
@@ -63,29 +66,40 @@ class Live:
     model
         Name of a model, or its file.
     frames
-        T, frames that a run of the model reads: a multiple of 64.
-    update, lookahead
+        T, frames that a run of a model that reads windows reads: a multiple of 64, by default 64.
+    stft, update, lookahead
         See `stemlab.live.LiveSeparator`.
     threads
         Threads of the model. One leaves the other cores to whoever plays, and waits for nobody.
-    stft
-        The transform the masks are applied in.
     """
 
     model: str = "stemlab-4-fast"
-    frames: int = 64
-    update: int = 2
-    lookahead: int = 3
+    frames: int | None = None
+    update: int | None = None
+    lookahead: int | None = None
     threads: int = 1
-    stft: Stft = STFT
+    stft: Stft | None = None
 
-    def load(self) -> StemModel:
-        """Load the model."""
-        return StemModel(self.model, frames=self.frames, threads=self.threads)
+    def load(self) -> StemModel | StreamModel:
+        """Load the model.
+
+        Raises
+        ------
+        ModelError, SettingError
+            If it is not there, or does not go with the settings.
+        """
+        card = find(self.model)
+        if not card.streams:
+            return StemModel(card, frames=self.frames or FRAMES, threads=self.threads)
+        if self.frames is not None:
+            raise SettingError(
+                f"{card.name} reads frame by frame: leave frames out, or choose another model"
+            )
+        return StreamModel(card, threads=self.threads)
 
     def separator(
         self,
-        model: StemModel,
+        model: StemModel | StreamModel,
         executor: Executor | None = None,
         before: Samples | None = None,
     ) -> LiveSeparator:
@@ -174,6 +188,8 @@ class LiveWorker:
         Samples a second.
     delay
         Samples by which stems are late, without the time to compute.
+    setting
+        How it separates, in words.
     notice
         A sentence on what happened last, empty if nothing did.
     restarts
@@ -203,13 +219,14 @@ class LiveWorker:
         separator = self.live.separator(self.live.load())
         card = separator.model.card
         self.stems, self.rate, self.delay = card.stems, card.sample_rate, separator.delay
+        self.setting = separator.source.setting
         self.notice, self.restarts = "", 0
         self._closing, self._lock = False, Lock()
         self._context = multiprocessing.get_context("spawn")
         length = HELD * self.rate
         if separator.context > length // 2:
             raise SettingError(
-                f"frames {self.live.frames}: live, windows of {HELD / 2:g} s are the longest; "
+                f"frames {card.frames}: live, windows of {HELD / 2:g} s are the longest; "
                 "choose fewer frames"
             )
         self._shared = Shared(
@@ -438,7 +455,7 @@ def _rings(bell: socket.socket) -> Iterator[None]:
 
 def _follow(
     live: Live,
-    model: StemModel,
+    model: StemModel | StreamModel,
     executor: Executor,
     shared: Shared,
     bell: socket.socket,
@@ -462,8 +479,8 @@ def _follow(
         shared.stems.write(counts[MADE], np.concatenate(block.stems, axis=1))
         counts[MADE] += len(block.mix)
         shared.blocks.note(time.perf_counter() - clock)
-        while separator.took:
-            shared.runs.note(separator.took.popleft())
+        while separator.source.took:
+            shared.runs.note(separator.source.took.popleft())
         with contextlib.suppress(OSError):  # full of rings unheard, or gone
             bell.send(b".")
     return True

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import warnings
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,6 +65,10 @@ class Card:
         Those it runs on, names of `RUNTIMES`.
     path
         The `.tflite` file.
+    synthesis
+        Length of the synthesis window where it is not that of the analysis, in samples.
+    lookahead
+        Frames that a network made for live sound has heard beyond the one whose masks it gives.
     """
 
     name: str
@@ -85,6 +89,8 @@ class Card:
     measured: dict[str, Any]
     runtimes: tuple[str, ...]
     path: Path = field(compare=False)
+    synthesis: int | None = None
+    lookahead: int = 0
 
     @classmethod
     def read(cls, path: Path) -> Card:
@@ -104,7 +110,11 @@ class Card:
                 )
         try:
             known = json.loads(card.read_text(encoding="utf-8"))
-            values = {f.name: known[f.name] for f in fields(cls) if f.name != "path"}
+            values = {
+                f.name: known[f.name] if f.default is MISSING else known.get(f.name, f.default)
+                for f in fields(cls)
+                if f.name != "path"
+            }
             values |= {name: tuple(values[name]) for name in ("stems", "runtimes")}
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(
@@ -115,7 +125,12 @@ class Card:
     @property
     def stft(self) -> Stft:
         """The transform whose magnitudes the model reads."""
-        return Stft(self.n_fft, self.hop, self.window)
+        return Stft(self.n_fft, self.hop, self.window, self.synthesis)
+
+    @property
+    def streams(self) -> bool:
+        """Whether it reads frame by frame: a `stemlab.stream_model.StreamModel`, for live sound."""
+        return self.frames == 1
 
     def verify(self) -> None:
         """Check the network file against the card.
@@ -221,6 +236,11 @@ class StemModel:
         frames: int | None = None,
     ) -> None:
         known = card if isinstance(card, Card) else find(card)
+        if known.streams:
+            raise ModelError(
+                f"{known.name}: made for live sound, frame by frame (`labs.live`); "
+                f"choose another, such as {DEFAULT}"
+            )
         known.verify()
         self.card = replace(known, frames=frames or known.frames)
         self._resized = self.card.frames != known.frames
@@ -241,28 +261,19 @@ class StemModel:
         return masks
 
     def _load(self, delegates: Sequence[str]) -> Any:
-        library = import_module(RUNTIMES[self.runtime])
         try:
-            if delegates:
-                return self._accelerated(library, delegates) or self._interpret(library)
-            return self._interpret(library)
+            return (delegates and self._accelerated(delegates)) or self._interpret()
         except (ValueError, RuntimeError) as error:
-            reason = (
-                f"its network is not made for windows of {self.card.frames} frames"
-                if self._resized
-                else "it is not a TensorFlow Lite model for this version"
-            )
-            raise ModelError(
-                f"{self.card.path}: {self.runtime} cannot run this file "
-                f"({_first_line(error)}); {reason}"
-            ) from error
+            reason = f"its network is not made for windows of {self.card.frames} frames"
+            raise _refused(self.card, self.runtime, error, self._resized and reason) from error
 
-    def _accelerated(self, library: Any, delegates: Sequence[str]) -> Any:
+    def _accelerated(self, delegates: Sequence[str]) -> Any:
+        library = import_module(RUNTIMES[self.runtime])
         try:
             for name in delegates:
                 ctypes.CDLL(name)  # a clean OSError, where the runtimes' own loader stumbles
             loaded = [library.load_delegate(name) for name in delegates]
-            return self._interpret(library, loaded)
+            return self._interpret(loaded)
         except (ValueError, RuntimeError, OSError) as error:
             warnings.warn(
                 f"{', '.join(delegates)} cannot be used ({_first_line(error)}): "
@@ -272,20 +283,9 @@ class StemModel:
             )
             return None
 
-    def _interpret(self, library: Any, delegates: Sequence[Any] = ()) -> Any:
-        with _hushed():
-            interpreter = library.Interpreter(
-                model_path=str(self.card.path),
-                num_threads=self.threads,
-                experimental_delegates=list(delegates) or None,
-            )
-            if self._resized:
-                [detail] = interpreter.get_input_details()
-                interpreter.resize_tensor_input(
-                    detail["index"], [1, self.card.frames, self.card.bins, 2]
-                )
-            interpreter.allocate_tensors()
-        return interpreter
+    def _interpret(self, delegates: Sequence[Any] = ()) -> Any:
+        resized = [1, self.card.frames, self.card.bins, 2] if self._resized else None
+        return _interpret(self.card, self.runtime, self.threads, delegates, resized)
 
     def _check_shapes(self) -> None:
         card = self.card
@@ -305,6 +305,48 @@ class StemModel:
 def installed_runtimes() -> list[str]:
     """Return the names of the runtimes that are there, the faster one first."""
     return [name for name, module in RUNTIMES.items() if find_spec(module.split(".")[0])]
+
+
+def load_interpreter(card: Card, runtime: str | None, threads: int) -> tuple[str, Any]:
+    """Return the name of the runtime taken, and a model's network in it.
+
+    Raises
+    ------
+    ModelError
+        If no runtime can run it.
+    """
+    chosen = _choose_runtime(card, runtime)
+    try:
+        return chosen, _interpret(card, chosen, threads)
+    except (ValueError, RuntimeError) as error:
+        raise _refused(card, chosen, error) from error
+
+
+def _interpret(
+    card: Card,
+    runtime: str,
+    threads: int,
+    delegates: Sequence[Any] = (),
+    resized: Sequence[int] | None = None,
+) -> Any:
+    with _hushed():
+        interpreter = import_module(RUNTIMES[runtime]).Interpreter(
+            model_path=str(card.path),
+            num_threads=threads,
+            experimental_delegates=list(delegates) or None,
+        )
+        if resized:
+            [detail] = interpreter.get_input_details()
+            interpreter.resize_tensor_input(detail["index"], resized)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def _refused(card: Card, runtime: str, error: Exception, reason: str | bool = "") -> ModelError:
+    return ModelError(
+        f"{card.path}: {runtime} cannot run this file ({_first_line(error)}); "
+        f"{reason or 'it is not a TensorFlow Lite model for this version'}"
+    )
 
 
 def _choose_runtime(card: Card, wanted: str | None) -> str:

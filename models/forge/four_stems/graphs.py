@@ -60,19 +60,19 @@ def write(file: Path, made: bytes) -> None:
 def fast(reader: Any, trained: Any) -> Any:
     """Return the trained network: Spleeter's encoders, on blocks, and our decoder."""
     magnitude, _, logits = _heard(reader, trained)
-    powers = _softened(logits)
+    powers = softened(logits)
     masks = powers / network.total(powers, range(4))
-    return keras.Model(magnitude, {"masks": _cells(_steady(masks, magnitude))})
+    return keras.Model(magnitude, {"masks": _cells(masks, magnitude)})
 
 
 def best(reader: Any, trained: Any) -> Any:
     """Return the vocals of Spleeter's whole U-Nets, and our split of what they leave."""
     magnitude, outputs, logits = _heard(reader, trained)
     vocals = _vocals(magnitude, outputs)
-    powers = _softened(logits)
+    powers = softened(logits)
     shares = powers / network.total(powers, (1, 2, 3))
     masks = _spread(vocals, (0,)) + _spread(1 - vocals, (1, 2, 3)) * shares
-    return keras.Model(magnitude, {"masks": _cells(_steady(masks, magnitude))})
+    return keras.Model(magnitude, {"masks": _cells(masks, magnitude)})
 
 
 def _heard(reader: Any, trained: Any) -> tuple[Any, Any, Any]:
@@ -84,7 +84,7 @@ def _heard(reader: Any, trained: Any) -> tuple[Any, Any, Any]:
     return magnitude, outputs, _decoder(trained)([magnitude, *activations])
 
 
-def _softened(logits: Any) -> Any:
+def softened(logits: Any) -> Any:
     """Return u^1.5 of the sigmoids u, trained as u²: on other music masks are over-confident."""
     share = ops.sigmoid(logits)
     return share * ops.sqrt(share) + network.EPSILON
@@ -107,11 +107,13 @@ def _decoder(trained: Any) -> Any:
     return keras.Model([trained.input, *activations], trained.get_layer("masks").output)
 
 
-def _steady(masks: Any, magnitude: Any) -> Any:
-    """Draw the masks of both ears together where both hear the same: no stem leaves the centre."""
-    blocks = ops.space_to_depth(magnitude, 2)
-    places = np.eye(network.CELLS // 2)  # of a block; an ear each makes them cells
-    difference, total = (_times(blocks, np.kron(places, [[1], [ear]])) for ear in (-1, 1))
+def steady(masks: Any, magnitude: Any, cells: int) -> Any:
+    """Draw the masks of both ears together where both hear the same: no stem leaves the centre.
+
+    Masks and magnitude come as blocks, of so many cells for each ear.
+    """
+    places = np.eye(cells)  # of a block; an ear each makes them twice as many
+    difference, total = (_times(magnitude, np.kron(places, [[1], [ear]])) for ear in (-1, 1))
     apart = ops.abs(difference) / (total + network.EPSILON)
     centred = ops.relu(1 - apart / CENTRE) / 2
     stems = len(network.STEMS)
@@ -131,10 +133,11 @@ def _times(x: Any, matrix: NDArray[np.float64]) -> Any:
     return ops.conv(x, ops.convert_to_tensor(matrix[None, None], "float32"))
 
 
-def _cells(blocks: Any) -> Any:
-    """Return masks [1, T, F, 2, stems] from their blocks."""
-    masks = ops.depth_to_space(blocks, 2)
-    return ops.reshape(masks, (1, -1, network.BINS, 2, len(network.STEMS)))
+def _cells(masks: Any, magnitude: Any) -> Any:
+    """Return masks [1, T, F, 2, stems] from their blocks, steady in the centre."""
+    blocks = steady(masks, ops.space_to_depth(magnitude, 2), network.CELLS // 2)
+    cells = ops.depth_to_space(blocks, 2)
+    return ops.reshape(cells, (1, -1, network.BINS, 2, len(network.STEMS)))
 
 
 if __name__ == "__main__":

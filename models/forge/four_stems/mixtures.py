@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,7 +21,7 @@ import scipy.signal
 import soundfile
 from music.pool import list_songs
 
-from four_stems.network import BINS, CELLS, STEMS, to_blocks
+from four_stems.network import BINS, STEMS, to_blocks
 from stemlab.spectral import Stft
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ Samples: TypeAlias = "NDArray[np.float32]"
 Batch: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.float32]]"
 
 RATE = 44_100
-STFT = Stft()
-FRAMES = 128  # three seconds
-LENGTH = (FRAMES - 1) * STFT.hop + STFT.n_fft
 BOTH = "bass+other"
 ABSENT = {"vocals": 0.3, "drums": 0.12, "bass": 0.12, "other": 0.08}
 LEVEL = 10 ** (-20 / 20)  # RMS of a stem that met its mixture by chance
@@ -44,6 +41,36 @@ SILENCE = 1e-4
 APART = 5  # batches between a mixture and itself with its sides swapped
 # Real multitracks are few and worth more than their minutes.
 WORTH = {"midi": 1.0, "grooves": 1.0, "lmms": 3.0, "everything-is-free": 2.0}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of an example: frames of a transform, and what a network makes blocks of.
+
+    Attributes
+    ----------
+    frames
+        T, about three seconds.
+    rows, columns
+        Frames and bins of a block.
+    lookahead
+        Frames that the network has heard beyond the one whose masks it gives.
+    """
+
+    stft: Stft = field(default_factory=Stft)
+    frames: int = 128
+    rows: int = 2
+    columns: int = 2
+    lookahead: int = 0
+
+    @property
+    def length(self) -> int:
+        """Samples of an example."""
+        return (self.frames + self.lookahead - 1) * self.stft.hop + self.stft.n_fft
+
+    def blocks(self, cells: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rearrange [..., T, F, channels, stems] into blocks."""
+        return to_blocks(cells, self.rows, self.columns)
 
 
 @dataclass(frozen=True)
@@ -81,9 +108,12 @@ class Mixtures:
         Folder of songs, see `music.pool`.
     seed
         The same seed draws the same mixtures.
+    grid
+        What an example is made of.
     """
 
-    def __init__(self, pool: Path, seed: int) -> None:
+    def __init__(self, pool: Path, seed: int, grid: Grid) -> None:
+        self._grid = grid
         self._chance = np.random.default_rng(seed)
         self._songs = [Song.open(folder) for folder in list_songs(pool)]
         worth = np.array([_worth(song) for song in self._songs])
@@ -94,7 +124,7 @@ class Mixtures:
         self._any = _normalised(worth * np.array([len(song.stems) > 1 for song in self._songs]))
 
     def batch(self, size: int) -> Batch:
-        """Return magnitudes [size, T, 1024, 2] and what `loss.mask_loss` takes, as blocks."""
+        """Return magnitudes [size, T, 1024, 2] and what `train.mask_loss` takes, as blocks."""
         examples = [self.example() for _ in range(size)]
         magnitudes, wanted = zip(*examples, strict=True)
         return np.stack(magnitudes), np.stack(wanted)
@@ -108,7 +138,7 @@ class Mixtures:
                 break
         stems *= self._glue(mix)
         stems *= 10 ** self._chance.uniform(-0.9, -0.05) / np.abs(stems.sum(0)).max()
-        return _features(stems, merged=merged)
+        return _features(stems, self._grid, merged=merged)
 
     def _together(self) -> tuple[Samples, bool]:
         """Return a stretch of one song, [stems, samples, 2], and whether other holds the bass."""
@@ -135,7 +165,7 @@ class Mixtures:
     def _stray(self, name: str, gain: float) -> Samples:
         """Return a stretch of a stem of any song at the usual level, not silent if it can be."""
         if not name or not self._odds[name].any():
-            return np.zeros((LENGTH, 2), np.float32)
+            return np.zeros((self._grid.length, 2), np.float32)
         for _ in range(4):
             song = self._songs[self._chance.choice(len(self._songs), p=self._odds[name])]
             speed, start = self._place(song)
@@ -147,16 +177,18 @@ class Mixtures:
 
     def _place(self, song: Song) -> tuple[float, int]:
         speed = float(self._chance.choice([1.0, self._chance.uniform(0.84, 1.19)], p=[0.4, 0.6]))
-        return speed, int(self._chance.integers(max(1, song.frames - int(LENGTH * speed))))
+        return speed, int(
+            self._chance.integers(max(1, song.frames - int(self._grid.length * speed)))
+        )
 
     def _read(self, song: Song, stem: str, start: int, speed: float) -> Samples:
         import soxr
 
-        samples = song.read(stem, start, int(LENGTH * speed) + 16)
+        samples = song.read(stem, start, int(self._grid.length * speed) + 16)
         if speed != 1 and samples.any():
             samples = soxr.resample(samples, speed, 1, quality="LQ")
-        fitted = np.zeros((LENGTH, 2), np.float32)
-        fitted[: len(samples)] = samples[:LENGTH]
+        fitted = np.zeros((self._grid.length, 2), np.float32)
+        fitted[: len(samples)] = samples[: self._grid.length]
         return fitted
 
     def _treat(self, samples: Samples, stem: str) -> Samples:
@@ -192,13 +224,13 @@ class Mixtures:
         return gain[:, None].astype(np.float32)
 
 
-def batches(pool: Path, size: int, seed: int, producers: int = 1) -> Iterator[Batch]:
+def batches(pool: Path, size: int, seed: int, grid: Grid, producers: int = 1) -> Iterator[Batch]:
     """Yield batches for ever, made ahead by processes of their own; each also mirrored."""
     context = multiprocessing.get_context("spawn")
     ready = context.Queue(maxsize=6)
     for number in range(producers):
         context.Process(
-            target=_produce, args=(pool, size, seed + number, ready), daemon=True
+            target=_produce, args=(pool, size, seed + number, grid, ready), daemon=True
         ).start()
     seen: deque[Batch] = deque()
     while True:
@@ -209,9 +241,11 @@ def batches(pool: Path, size: int, seed: int, producers: int = 1) -> Iterator[Ba
             yield sides_swapped(*seen.popleft())
 
 
-def _produce(pool: Path, size: int, seed: int, ready: multiprocessing.Queue[Batch]) -> None:
+def _produce(
+    pool: Path, size: int, seed: int, grid: Grid, ready: multiprocessing.Queue[Batch]
+) -> None:
     for round_ in range(1_000_000):  # the pool may grow meanwhile: look again now and then
-        mixtures = Mixtures(pool, seed + 1000 * round_)
+        mixtures = Mixtures(pool, seed + 1000 * round_, grid)
         for _ in range(100):
             magnitudes, wanted = mixtures.batch(size)
             ready.put((magnitudes, wanted.astype(np.float16)))
@@ -220,17 +254,19 @@ def _produce(pool: Path, size: int, seed: int, ready: multiprocessing.Queue[Batc
 def sides_swapped(magnitudes: NDArray[np.float32], wanted: NDArray[np.float32]) -> Batch:
     """Return a batch with left and right exchanged."""
     stems = len(STEMS)
-    targets, weights, flag = np.split(wanted, [CELLS * stems, CELLS * stems + CELLS], -1)
-    # Of each cell in a block, its channels.
-    targets = targets.reshape(*wanted.shape[:3], 4, 2, stems)[..., ::-1, :]
-    weights = weights.reshape(*wanted.shape[:3], 4, 2)[..., ::-1]
+    cells = (wanted.shape[-1] - 1) // (stems + 1)  # of a block, in both channels
+    targets, weights, flag = np.split(wanted, [cells * stems, cells * stems + cells], -1)
+    targets = targets.reshape(*wanted.shape[:3], -1, 2, stems)[..., ::-1, :]
+    weights = weights.reshape(*wanted.shape[:3], -1, 2)[..., ::-1]
     parts = [part.reshape(*wanted.shape[:3], -1) for part in (targets, weights, flag)]
     return np.ascontiguousarray(magnitudes[..., ::-1]), np.concatenate(parts, -1)
 
 
-def _features(stems: Samples, *, merged: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _features(
+    stems: Samples, grid: Grid, *, merged: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the mixture's magnitude [T, 1024, 2] and targets, weights and flag in blocks."""
-    spectra = {number: _spectrum(stem) for number, stem in enumerate(stems) if stem.any()}
+    spectra = {i: _spectrum(stem, grid.stft) for i, stem in enumerate(stems) if stem.any()}
     mixture = reduce(np.add, spectra.values())
     magnitude = np.abs(mixture)
     phasor = mixture.conj() / (magnitude**2 + 1e-9)
@@ -238,16 +274,18 @@ def _features(stems: Samples, *, merged: bool) -> tuple[NDArray[np.float32], NDA
     for number, spectrum in spectra.items():
         share = spectrum.real * phasor.real - spectrum.imag * phasor.imag
         np.clip(share, 0, 1, out=targets[..., number])
-    weights = magnitude / (magnitude.mean() + 1e-9)
-    flag = np.full((FRAMES // 2, BINS // 2, 1), merged)
-    wanted = [to_blocks(targets), to_blocks(weights[..., None].clip(0, 30)), flag]
-    return magnitude.astype(np.float32), np.concatenate(wanted, -1).astype(np.float32)
+    weights = (magnitude / (magnitude.mean() + 1e-9))[..., None].clip(0, 30)
+    judged = slice(grid.frames)
+    wanted = [grid.blocks(targets[judged]), grid.blocks(weights[judged])]
+    flag = np.full((*wanted[0].shape[:2], 1), merged)
+    heard = magnitude[grid.lookahead :]
+    return heard.astype(np.float32), np.concatenate([*wanted, flag], -1).astype(np.float32)
 
 
-def _spectrum(samples: Samples) -> NDArray[np.complex64]:
+def _spectrum(samples: Samples, stft: Stft) -> NDArray[np.complex64]:
     """Return the spectrum [T, 1024, 2] of whole frames."""
-    frames = np.lib.stride_tricks.sliding_window_view(samples, STFT.n_fft, axis=0)[:: STFT.hop]
-    spectrum = scipy.fft.rfft(frames * STFT.taper, axis=-1)[..., :BINS]
+    frames = np.lib.stride_tricks.sliding_window_view(samples, stft.n_fft, axis=0)[:: stft.hop]
+    spectrum = scipy.fft.rfft(frames * stft.taper, axis=-1)[..., :BINS]
     return np.ascontiguousarray(spectrum.swapaxes(1, 2))
 
 

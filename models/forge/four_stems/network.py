@@ -109,11 +109,12 @@ def total(powers: Any, stems: Sequence[int]) -> Any:
     """Return, at each place of [..., cells · stems], the sum over some of the stems."""
     from keras import ops
 
-    kernel = np.zeros((1, 1, CELLS, len(STEMS), CELLS, len(STEMS)), np.float32)
-    for cell in range(CELLS):
+    cells = powers.shape[-1] // len(STEMS)
+    kernel = np.zeros((1, 1, cells, len(STEMS), cells, len(STEMS)), np.float32)
+    for cell in range(cells):
         kernel[0, 0, cell, list(stems), cell] = 1
-    size = CELLS * len(STEMS)
-    return ops.conv(powers, ops.convert_to_tensor(kernel.reshape(1, 1, size, size), powers.dtype))
+    kernel = kernel.reshape(1, 1, powers.shape[-1], -1)
+    return ops.conv(powers, ops.convert_to_tensor(kernel, powers.dtype))
 
 
 def compress(x: Any) -> Any:
@@ -123,11 +124,12 @@ def compress(x: Any) -> Any:
     return x / ops.sqrt(1 + ops.abs(x))
 
 
-def to_blocks(cells: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rearrange [..., T, F, channels, stems] into [..., T/2, F/2, 4 · channels · stems]."""
+def to_blocks(cells: NDArray[np.float32], rows: int = 2, columns: int = 2) -> NDArray[np.float32]:
+    """Rearrange [..., T, F, channels, stems] into [..., T/rows, F/columns, cells · stems]."""
     *batch, frames, bins, channels, stems = cells.shape
-    split = cells.reshape(*batch, frames // 2, 2, bins // 2, 2, channels * stems)
-    return np.moveaxis(split, -4, -3).reshape(*batch, frames // 2, bins // 2, -1)
+    size = (frames // rows, rows, bins // columns, columns, channels * stems)
+    split = np.moveaxis(cells.reshape(*batch, *size), -4, -3)
+    return split.reshape(*batch, frames // rows, bins // columns, -1)
 
 
 def _own_encoder(magnitude: Any) -> list[Any]:

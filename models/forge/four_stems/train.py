@@ -1,9 +1,10 @@
 """Train the four-stem network: checkpoints every few minutes, resumes where it stopped.
 
-    python models/forge/four_stems/train.py POOL ENCODERS.npz RUN --steps 5000
+    python models/forge/four_stems/train.py POOL RUN --encoders ENCODERS.npz --steps 5000
 
-RUN is a folder: `state.keras` (all that is needed to go on), `weights-STEP.npz` (averaged weights)
-and `log.jsonl` (one line every 20 steps).
+Without Spleeter's encoders it is the live network that is trained. RUN is a folder: `state.keras`
+(all that is needed to go on), `weights-STEP.npz` (averaged weights) and `log.jsonl` (one line every
+20 steps).
 """
 
 from __future__ import annotations
@@ -23,12 +24,11 @@ import numpy as np
 import typer
 from keras import ops
 
-from four_stems import mixtures, network
+from four_stems import live_network, mixtures, network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SPREAD = network.CELLS * len(network.STEMS)
 LOG_EVERY = 20
 KEEP_EVERY = 200
 
@@ -39,15 +39,17 @@ def mask_loss(wanted: Any, masks: Any) -> Any:
     Parameters
     ----------
     wanted
-        Targets t [..., 32], weights [..., 8] and, where bass is part of other, 1 [..., 1].
+        Targets t [..., cells · stems] and weights [..., cells] of the cells of a block, and, where
+        bass is part of other, 1 [..., 1].
     masks
-        The masks m [..., 32]; see `network.build`.
+        The masks m [..., cells · stems]; see `network.build`.
     """
     masks = ops.cast(masks, "float32")
-    cells = (-1, *masks.shape[1:3], network.CELLS, len(network.STEMS))
+    size, stems = masks.shape[-1], len(network.STEMS)
+    cells = (-1, *masks.shape[1:3], size // stems, stems)
     masks = ops.reshape(masks, cells)
-    targets = ops.reshape(wanted[..., :SPREAD], cells)
-    weights = wanted[..., SPREAD : SPREAD + network.CELLS, None]
+    targets = ops.reshape(wanted[..., :size], cells)
+    weights = wanted[..., size:-1, None]
     merged = wanted[..., -1:, None]
     vocals, drums, bass, other = (masks[..., i : i + 1] for i in range(4))
     masks = ops.concatenate([vocals, drums, bass * (1 - merged), other + bass * merged], -1)
@@ -55,9 +57,8 @@ def mask_loss(wanted: Any, masks: Any) -> Any:
     return ops.mean(weights * (0.4 * ops.abs(error) + 1.2 * ops.square(error)))
 
 
-def compiled(encoders: Path, steps: int, rate: float) -> Any:
-    """Return the network with a fresh optimiser."""
-    model = network.build(network.load_encoders(encoders), mixtures.FRAMES)
+def compiled(model: Any, steps: int, rate: float) -> Any:
+    """Give a network its optimiser and its loss."""
     schedule = keras.optimizers.schedules.CosineDecay(
         rate / 20, steps, alpha=0.02, warmup_target=rate, warmup_steps=min(200, steps // 5)
     )
@@ -70,8 +71,10 @@ def compiled(encoders: Path, steps: int, rate: float) -> Any:
 
 def main(
     pool: Path,
-    encoders: Path,
     run: Path,
+    encoders: Annotated[
+        Path | None, typer.Option(help="Spleeter's; without, the live network is trained")
+    ] = None,
     steps: Annotated[int, typer.Option(help="steps in all")] = 5000,
     batch: Annotated[int, typer.Option(help="mixtures of three seconds in a step")] = 8,
     rate: Annotated[float, typer.Option(help="highest learning rate")] = 2e-3,
@@ -84,15 +87,22 @@ def main(
     run.mkdir(parents=True, exist_ok=True)
     _limit(threads)
     keras.mixed_precision.set_global_policy(policy)
+    grid = mixtures.Grid() if encoders else live_network.GRID
     state = run / "state.keras"
     if state.exists():
         model = keras.saving.load_model(state, custom_objects={"mask_loss": mask_loss})
     else:
-        model = compiled(encoders, steps, rate)
+        model = compiled(_built(encoders, grid.frames), steps, rate)
         if start:
             load_weights(model, start)
     done = int(model.optimizer.iterations)
-    _learn(model, run, mixtures.batches(pool, batch, seed + done), done, steps)
+    _learn(model, run, mixtures.batches(pool, batch, seed + done, grid), done, steps)
+
+
+def _built(encoders: Path | None, frames: int) -> Any:
+    if encoders:
+        return network.build(network.load_encoders(encoders), frames)
+    return live_network.build(frames)
 
 
 def _learn(model: Any, run: Path, batches: Iterator[mixtures.Batch], done: int, steps: int) -> None:

@@ -1,0 +1,99 @@
+"""The live U-Net: masks for one frame as soon as the next has come, from that and what was before.
+
+Nothing in it looks ahead or strides in time, so that each frame is computed once: a layer sees the
+frame at hand and one from some frames before, kept from when it was new. Down the levels these
+reach back 1, 2, 4 and 8 frames, and in the middle, where a frame is a vector, 1 … 64 (a causal
+temporal convolution network, as in Luo and Mesgarani, "Conv-TasNet", 2019): 1.7 s in all.
+
+Bins are handled in blocks of eight, [T, 1024, C] as [T, 128, 8·C]; masks leave it so, in the order
+(bin of the block, channel, stem).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from four_stems.mixtures import Grid
+from four_stems.network import BINS, EPSILON, STEMS, ratio
+from stemlab.spectral import Stft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Past = Callable[[Any, int], Any]
+
+BLOCK = 8  # bins
+CELLS = BLOCK * 2  # of a block, in both channels
+GRID = Grid(Stft(4096, 512, "cosine", synthesis=1024), 256, 1, BLOCK, lookahead=1)
+CHANNELS = (32, 48, 64, 96)  # of the levels, from the finest to the coarsest
+REACH = (1, 2, 4, 8)  # frames back, at each level
+SQUEEZED = 24  # channels of the coarsest level that go into the vector
+VECTOR = 192
+STEPS_BACK = (1, 2, 4, 8, 16, 32, 64)  # frames back, of the layers on the vector
+
+
+def build(frames: int) -> Any:
+    """Return the Keras model from magnitude [batch, T, 1024, 2] to masks in blocks.
+
+    What was before the first frame is silence.
+    """
+    import keras
+
+    magnitude = keras.Input((frames, BINS, 2), name="magnitude")
+    return keras.Model(magnitude, ratio(logits(magnitude, silence)))
+
+
+def silence(x: Any, frames: int) -> Any:
+    """Return [batch, T, …] as it was some frames before, with silence before the first."""
+    from keras import ops
+
+    return ops.pad(x, [[0, 0], [frames, 0], [0, 0], [0, 0]])[:, : x.shape[1]]
+
+
+def logits(magnitude: Any, past: Past) -> Any:
+    """Return the logits of the masks [batch, T, 128, 64]; `past` gives what was frames before."""
+    from keras import layers, ops
+
+    skips = []
+    x = ops.sqrt(ops.sqrt(magnitude + EPSILON))
+    x = ops.reshape(x, (-1, magnitude.shape[1], BINS // BLOCK, BLOCK * 2))
+    for level, (channels, reach) in enumerate(zip(CHANNELS, REACH, strict=True)):
+        both = ops.concatenate([past(x, reach), x], -1)
+        x = _heard(both, channels, width=3 if level else 5, stride=2 if level else 1)
+        skips.append(x)
+    x = x + _remembered(x, past)
+    for level in reversed(range(len(CHANNELS))):
+        channels = CHANNELS[level]
+        if level < len(CHANNELS) - 1:
+            finer = layers.Conv2D(2 * channels, (1, 3), padding="same")(x)
+            finer = ops.reshape(finer, (-1, x.shape[1], 2 * x.shape[2], channels))
+            x = ops.relu(_norm(finer) + skips[level])
+        x = x + _heard(x, channels)
+    return layers.Conv2D(CELLS * len(STEMS), (1, 3), padding="same", name="masks")(x)
+
+
+def _heard(x: Any, channels: int, width: int = 3, stride: int = 1) -> Any:
+    from keras import layers, ops
+
+    return ops.relu(_norm(layers.Conv2D(channels, (1, width), (1, stride), "same")(x)))
+
+
+def _remembered(x: Any, past: Past) -> Any:
+    """Return what a vector of the whole frame adds, which has its own, longer past."""
+    from keras import layers, ops
+
+    frames, bands, channels = x.shape[1:]
+    y = ops.relu(_norm(layers.Conv2D(SQUEEZED, 1)(x)))
+    y = ops.reshape(y, (-1, frames, 1, bands * SQUEEZED))
+    y = _heard(y, VECTOR, 1)
+    for reach in STEPS_BACK:
+        y = y + _heard(ops.concatenate([past(y, reach), y], -1), VECTOR, 1)
+    y = _heard(y, bands * SQUEEZED, 1)
+    y = ops.reshape(y, (-1, frames, bands, SQUEEZED))
+    return ops.relu(_norm(layers.Conv2D(channels, 1)(y)))
+
+
+def _norm(x: Any) -> Any:
+    from keras import layers
+
+    return layers.BatchNormalization(momentum=0.98, epsilon=1e-3)(x)
