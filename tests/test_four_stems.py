@@ -10,25 +10,39 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from four_stems.mixtures import FRAMES, Mixtures, sides_swapped
+from four_stems import live_network
+from four_stems.mixtures import Grid, Mixtures, sides_swapped
 from four_stems.network import BINS, CELLS, STEMS, to_blocks
 from music.pool import write_song
 
 from stemlab import demo, spleeter
 from stemlab.audio import load
 from stemlab.model import StemModel, installed_runtimes
+from stemlab.stream_model import StreamModel
 
 pytestmark = [pytest.mark.forge, pytest.mark.timeout(900)]
 
 FORGE = Path(__file__).resolve().parents[1] / "models" / "forge" / "four_stems"
 SHARES = CELLS * len(STEMS)
 STEPS = 20
+GRID = Grid()
 LOSSES = """
 import sys
 import numpy as np
 import train
 masks, wanted, merged = np.load(sys.argv[1]).values()
 print([float(train.mask_loss(given, masks)) for given in (wanted, merged)])
+"""
+WHOLE = """
+import sys
+import numpy as np
+from four_stems import live_network
+from four_stems.train import load_weights
+weights, folder = sys.argv[1:]
+magnitude = np.load(folder + "/magnitude.npy")
+model = live_network.build(len(magnitude))
+load_weights(model, weights)
+np.save(folder + "/masks.npy", np.reshape(model(magnitude[None]), (*magnitude.shape, 4)))
 """
 
 
@@ -58,16 +72,16 @@ def test_blocks_hold_the_cells() -> None:
 
 
 def test_a_seed_draws_the_same_mixtures(pool: Path) -> None:
-    first, second, other = (Mixtures(pool, seed).example() for seed in (1, 1, 2))
+    first, second, other = (Mixtures(pool, seed, GRID).example() for seed in (1, 1, 2))
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], second[1])
     assert not np.array_equal(first[0], other[0])
 
 
 def test_mixtures_are_whole(pool: Path) -> None:
-    magnitudes, wanted = Mixtures(pool, 0).batch(12)
-    assert magnitudes.shape == (12, FRAMES, BINS, 2)
-    assert wanted.shape == (12, FRAMES // 2, BINS // 2, SHARES + CELLS + 1)
+    magnitudes, wanted = Mixtures(pool, 0, GRID).batch(12)
+    assert magnitudes.shape == (12, GRID.frames, BINS, 2)
+    assert wanted.shape == (12, GRID.frames // 2, BINS // 2, SHARES + CELLS + 1)
     assert np.isfinite(magnitudes).all()
     targets = wanted[..., :SHARES].reshape(-1, len(STEMS))
     weights = wanted[..., SHARES:-1].reshape(-1)
@@ -84,14 +98,30 @@ def test_mixtures_are_whole(pool: Path) -> None:
     assert not wanted[merged][..., 2:SHARES:4].any()
 
 
-def test_sides_swapped_swaps_sides() -> None:
+def test_what_is_judged_came_before_what_is_heard(pool: Path) -> None:
+    """The weight of a cell is its magnitude in the mixture."""
+    grid = live_network.GRID
+    heard, wanted = Mixtures(pool, 1, grid).example()
+    assert heard.shape == (grid.frames, BINS, 2)
+    judged = wanted[..., -1 - live_network.CELLS : -1].reshape(heard.shape)
+    loudest = judged.max()  # or more
+    before, same = (
+        np.corrcoef(heard[: len(weights)][weights < loudest], weights[weights < loudest])[0, 1]
+        for weights in (judged[1:], judged)
+    )
+    assert same < 0.99
+    assert before > 0.9999
+
+
+@pytest.mark.parametrize("grid", [GRID, live_network.GRID])
+def test_sides_swapped_swaps_sides(grid: Grid) -> None:
     chance = np.random.default_rng(0)
     magnitude, cells, weights = (
-        chance.random((1, 4, 8, 2, *stems), np.float32) for stems in ((), (4,), (1,))
+        chance.random((1, 4, 16, 2, *stems), np.float32) for stems in ((), (4,), (1,))
     )
-    flag = np.ones((1, 2, 4, 1), np.float32)
+    flag = np.ones((1, 4 // grid.rows, 16 // grid.columns, 1), np.float32)
     wanted, expected = (
-        np.concatenate([to_blocks(cells[:, :, :, way]), to_blocks(weights[:, :, :, way]), flag], -1)
+        np.concatenate([*(grid.blocks(each[:, :, :, way]) for each in (cells, weights)), flag], -1)
         for way in (slice(None), slice(None, None, -1))
     )
     swapped, found = sides_swapped(magnitude, wanted)
@@ -125,9 +155,9 @@ def test_loss_adds_what_the_song_cannot_tell_apart(tmp_path: Path) -> None:
 def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None:
     encoders, learnt = tmp_path / "encoders.npz", tmp_path / "run"
     run("spleeter_encoders.py", encoders)
-    settings = ("--batch", 4, "--rate", 0.004)
-    run("train.py", pool, encoders, learnt, "--steps", STEPS, *settings)
-    run("train.py", pool, encoders, learnt, "--steps", 2 * STEPS, *settings)
+    settings = ("--encoders", encoders, "--batch", 4, "--rate", 0.004)
+    run("train.py", pool, learnt, "--steps", STEPS, *settings)
+    run("train.py", pool, learnt, "--steps", 2 * STEPS, *settings)
     lines = [json.loads(line) for line in (learnt / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [STEPS, 2 * STEPS]
     assert lines[1]["loss"] < lines[0]["loss"]
@@ -135,6 +165,31 @@ def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None
     run("graphs.py", learnt / f"weights-{2 * STEPS:06}.npz", tmp_path)
     for name in ("stemlab-4", "stemlab-4-fast"):
         check_network(tmp_path / "int8 weights" / f"{name}.tflite", name)
+
+
+def test_live_network_knows_in_steps_what_it_knows_as_a_whole(pool: Path, tmp_path: Path) -> None:
+    """Both give powers of the same sigmoids: the whole, as trained, u²; the steps u^1.5."""
+    learnt, network = tmp_path / "run", tmp_path / "live.tflite"
+    run("train.py", pool, learnt, "--steps", 6, "--batch", 2)
+    weights = learnt / "weights-000006.npz"
+    run("live_graph.py", weights, network)
+    card = spleeter.card("spleeter-2stems", network.read_bytes())
+    facts = {"name": "live", "stems": list(STEMS), "hop": 512, "frames": 1}
+    network.with_suffix(".json").write_text(json.dumps(card | facts), encoding="utf-8")
+
+    magnitude = np.random.default_rng(0).gamma(1, 10, (200, BINS, 2)).astype(np.float32) + 0.1
+    magnitude[..., 1] = 0.2 * magnitude[..., 0]  # where the ears differ they are not drawn together
+    np.save(tmp_path / "magnitude.npy", magnitude)
+    command = [sys.executable, "-c", WHOLE, str(weights), str(tmp_path)]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FORGE.parent)}, check=True)
+    whole = np.load(tmp_path / "masks.npy") ** 0.75
+    for runtime in installed_runtimes():
+        model = StreamModel(network, runtime=runtime)
+        model.masks(magnitude[:9])
+        model.forget()
+        masks = model.masks(magnitude)
+        np.testing.assert_allclose(masks.sum(-1), 1, atol=1e-5)
+        np.testing.assert_allclose(masks, whole / whole.sum(-1, keepdims=True), atol=1e-3)
 
 
 def check_network(network: Path, name: str) -> None:
