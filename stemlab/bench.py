@@ -180,9 +180,10 @@ def _perform(worker: LiveWorker, mix: Samples, late: int) -> tuple[list[bool], l
     dropouts, turnaround = [], []
     pushed: deque[tuple[int, float]] = deque()
     begin = time.perf_counter()
-    for stop in range(INPUT_BLOCK, len(mix), INPUT_BLOCK):
+    # One sample short of whole hops, so that it is the worst case: each waits for a hop to fill.
+    for stop in range(INPUT_BLOCK - 1, len(mix), INPUT_BLOCK):
         _sleep_until(begin + stop / worker.rate)
-        worker.push(mix[stop - INPUT_BLOCK : stop])
+        worker.push(mix[max(0, stop - INPUT_BLOCK) : stop])
         pushed.append((stop - worker.delay, time.perf_counter()))
         if stop >= late:
             dropouts.append(_missing(worker, stop - late))

@@ -22,7 +22,6 @@ from spleeter_2stems import MODELS, speed
 
 from stemlab import spleeter
 from stemlab.model import installed_runtimes
-from stemlab.separator import Separator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,8 +94,8 @@ def described(name: str, precision: str, facts: dict[str, Any]) -> Path:
 def measured(name: str, precision: str, songs: dict[str, Song]) -> dict[str, Any]:
     """Return size, speed and quality."""
     network = described(name, precision, {})
-    separator = Separator(network)
-    by_song = {title: measure.scores(separator, song) for title, song in songs.items()}
+    separate = measure.separation(network)
+    by_song = {title: measure.scores(separate, song) for title, song in songs.items()}
     stems = [*STEMS, measure.BOTH]
     known = {stem: [row[stem] for row in by_song.values() if stem in row] for stem in stems}
     return {

@@ -22,16 +22,22 @@ import typer
 from music.pool import list_songs
 
 from stemlab.audio import Audio
+from stemlab.live_worker import Live
 from stemlab.masks import apply, ideal_ratio_mask
 from stemlab.metrics import sdr
+from stemlab.model import Card
 from stemlab.separator import Separator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from stemlab.spectral import Stft
 
     Samples = NDArray[np.float32]
+    Stems = dict[str, Samples]
+    Separation = Callable[[Samples], Stems]
 
 RATE = 44_100
 AUDIBLE = 1e-3  # RMS below which a stem is not scored
@@ -50,12 +56,11 @@ def main(
         f"{folder.parent.name}/{folder.name}": read(folder, seconds)
         for folder in list_songs(validation)
     }
-    separators = [Separator(model, exponent=exponent) for model in models]
-    figures = {
-        model.stem: {name: scores(separator, song) for name, song in songs.items()}
-        for model, separator in zip(models, separators, strict=True)
-    }
-    stft = separators[0].stft
+    figures = {}
+    for model in models:
+        separate = separation(model, exponent)
+        figures[model.stem] = {name: scores(separate, song) for name, song in songs.items()}
+    stft = Card.read(models[0]).stft
     figures["oracle"] = {name: ceiling(stft, song) for name, song in songs.items()}
     for model, table in figures.items():
         show(model, table)
@@ -63,7 +68,7 @@ def main(
         result.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def read(folder: Path, seconds: float) -> dict[str, Samples]:
+def read(folder: Path, seconds: float) -> Stems:
     """Return the stems of a stretch from the middle of a song."""
     stems = {
         file.stem: soundfile.read(file, dtype="float32", always_2d=True)[0]
@@ -74,17 +79,42 @@ def read(folder: Path, seconds: float) -> dict[str, Samples]:
     return {name: stem[start : length - start] for name, stem in stems.items()}
 
 
-def scores(separator: Separator, song: dict[str, Samples]) -> dict[str, float]:
+def separation(model: Path, exponent: float = 1.0) -> Separation:
+    """Return what separates a mixture with a model: as a whole, or live, as it is made for."""
+    if Card.read(model).streams:
+        return live(Live(str(model)))
+    separator = Separator(model, exponent=exponent)
+
+    def separate(mix: Samples) -> Stems:
+        stems = separator.separate(Audio(mix, RATE)).stems
+        return {name: stem.samples for name, stem in stems.items()}
+
+    return separate
+
+
+def live(settings: Live) -> Separation:
+    """Return what separates a mixture live, without waiting for the clock."""
+    model = settings.load()
+
+    def separate(mix: Samples) -> Stems:
+        separator = settings.separator(model)
+        ended = np.concatenate([mix, np.zeros((separator.delay, 2), np.float32)])
+        blocks = [separator.push(ended[i : i + RATE]).stems for i in range(0, len(ended), RATE)]
+        stems = np.concatenate(blocks, axis=1)[:, : len(mix)]
+        return dict(zip(model.card.stems, stems, strict=True))
+
+    return separate
+
+
+def scores(separate: Separation, song: Stems) -> dict[str, float]:
     """Return the SDR of each stem that is heard."""
-    mix = np.sum(list(song.values()), axis=0)
-    estimates = separator.separate(Audio(mix, RATE)).stems
-    found = {name: estimate.samples for name, estimate in estimates.items()}
+    found = separate(np.sum(list(song.values()), axis=0))
     if BOTH in song and "other" in found:
         found[BOTH] = found["bass"] + found["other"]
     return _sdrs(song, found)
 
 
-def ceiling(stft: Stft, song: dict[str, Samples]) -> dict[str, float]:
+def ceiling(stft: Stft, song: Stems) -> dict[str, float]:
     """Return what the oracle ratio mask reaches."""
     references = np.stack([stft.analyse(stem) for stem in song.values()], axis=-1)
     spectra = apply(ideal_ratio_mask(references), references.sum(-1))
@@ -95,7 +125,7 @@ def ceiling(stft: Stft, song: dict[str, Samples]) -> dict[str, float]:
     )
 
 
-def _sdrs(song: dict[str, Samples], found: dict[str, Samples]) -> dict[str, float]:
+def _sdrs(song: Stems, found: Stems) -> dict[str, float]:
     return {
         name: round(float(sdr(stem, found[name])), 3)
         for name, stem in song.items()
