@@ -1,8 +1,9 @@
 """Make `stemlab-4` and `stemlab-4-fast` from trained weights: convert, measure, install.
 
-    python models/forge/stemlab_4.py WEIGHTS.npz VALIDATION
+    python models/forge/stemlab_4.py WEIGHTS.npz POOL VALIDATION
 
-WEIGHTS is what `four_stems/train.py` kept, VALIDATION the songs that `music/gather.py` held back.
+WEIGHTS is what `four_stems/train.py` kept, POOL what it learnt from, VALIDATION the songs that
+`music/gather.py` held back.
 Spleeter's checkpoint is fetched as for `spleeter_2stems.py`. Needs the extra `forge`.
 """
 
@@ -39,24 +40,30 @@ SOURCES = {
     "stemlab-4": "models/forge/four_stems; vocals and encoders: Spleeter 2 stems 1.4.0",
     FAST: "models/forge/four_stems; encoders: Spleeter 2 stems 1.4.0",
 }
+PRECISIONS = {"stemlab-4": "int8 weights", FAST: "int8"}
 
 
-def main(weights: Path, validation: Path) -> None:
+def main(weights: Path, pool: Path, validation: Path) -> None:
     """Make, measure and install."""
-    convert(weights)
-    songs = {
-        f"{folder.parent.name}/{folder.name}": measure.read(folder, SECONDS)
-        for folder in list_songs(validation)
-    }
-    for name in SOURCES:
+    convert(weights, pool)
+    songs = read(validation)
+    for name, precision in PRECISIONS.items():
         exact = measured(name, "float32", songs)
-        shipped = measured(name, "int8 weights", songs)
+        shipped = measured(name, precision, songs)
         shipped["sdr_loss"] = loss(exact["sdr_by_song"], shipped["sdr_by_song"])
-        made = described(name, "int8 weights", {"measured": shipped})
+        made = described(name, precision, {"measured": shipped})
         spleeter.install(made, MODELS, json.loads(made.with_suffix(".json").read_text()))
         print(name, json.dumps(shipped, indent=1))
         if name == FAST:
             keep_exact(exact)
+
+
+def read(validation: Path) -> dict[str, Song]:
+    """Return what is judged of each song."""
+    return {
+        f"{folder.parent.name}/{folder.name}": measure.read(folder, SECONDS)
+        for folder in list_songs(validation)
+    }
 
 
 def keep_exact(facts: dict[str, Any]) -> None:
@@ -66,12 +73,14 @@ def keep_exact(facts: dict[str, Any]) -> None:
     spleeter.install(made.rename(made.with_stem(card["name"])), MODELS, card)
 
 
-def convert(weights: Path) -> None:
+def convert(weights: Path, pool: Path) -> None:
     """Write both networks in both precisions, apart: tflite-runtime cannot live with TensorFlow."""
-    script = FORGE / "four_stems" / "graphs.py"
-    subprocess.run(  # noqa: S603
-        [sys.executable, str(script), str(weights), str(WORK)], check=True
-    )
+    for script, *arguments in (
+        ("graphs.py", weights, WORK),
+        ("fast_graph.py", weights, pool, WORK),
+    ):
+        command = [sys.executable, str(FORGE / "four_stems" / script), *map(str, arguments)]
+        subprocess.run(command, check=True)  # noqa: S603
 
 
 def described(name: str, precision: str, facts: dict[str, Any]) -> Path:
@@ -94,15 +103,22 @@ def described(name: str, precision: str, facts: dict[str, Any]) -> Path:
 def measured(name: str, precision: str, songs: dict[str, Song]) -> dict[str, Any]:
     """Return size, speed and quality."""
     network = described(name, precision, {})
-    separate = measure.separation(network)
-    by_song = {title: measure.scores(separate, song) for title, song in songs.items()}
-    stems = [*STEMS, measure.BOTH]
-    known = {stem: [row[stem] for row in by_song.values() if stem in row] for stem in stems}
     return {
         "bytes": network.stat().st_size,
         "seconds_per_window": {
             runtime: speed(network, runtime) for runtime in installed_runtimes()
         },
+        **quality(network, songs),
+    }
+
+
+def quality(network: Path, songs: dict[str, Song]) -> dict[str, Any]:
+    """Return the SDR, in the median and by song."""
+    separate = measure.separation(network)
+    by_song = {title: measure.scores(separate, song) for title, song in songs.items()}
+    stems = [*STEMS, measure.BOTH]
+    known = {stem: [row[stem] for row in by_song.values() if stem in row] for stem in stems}
+    return {
         "sdr": {stem: round(statistics.median(row), 2) for stem, row in known.items()},
         "sdr_by_song": by_song,
         "material": f"{len(songs)} songs, at most {SECONDS} s each; see models/README.md",
@@ -121,4 +137,4 @@ def loss(
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:]))
