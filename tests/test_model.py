@@ -57,8 +57,9 @@ def test_runtimes_agree(name: str) -> None:
     )
     np.testing.assert_allclose(one.sum(-1), 1, atol=1e-5)
     assert one.min() >= 0
+    apart = 0.03 if card.precision == "int8" else 2e-3  # each rounds what it convolves in its way
     for other in others:
-        np.testing.assert_allclose(one, other, atol=2e-3)
+        np.testing.assert_allclose(one, other, atol=apart)
 
 
 @pytest.mark.skipif(

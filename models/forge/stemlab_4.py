@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 FORGE = Path(__file__).parent
 WORK = MODELS.parent / ".cache" / "stemlab-4"
 SECONDS = 60  # of each song, from its middle
-VERSION = "1.0.0"
 STEMS = ["vocals", "drums", "bass", "other"]
 FAST = "stemlab-4-fast"
 SOURCES = {
     "stemlab-4": "models/forge/four_stems; vocals and encoders: Spleeter 2 stems 1.4.0",
     FAST: "models/forge/four_stems; encoders: Spleeter 2 stems 1.4.0",
 }
+VERSIONS = {"stemlab-4": "1.0.0", FAST: "1.1.0"}
 PRECISIONS = {"stemlab-4": "int8 weights", FAST: "int8"}
 
 
@@ -88,7 +88,7 @@ def described(name: str, precision: str, facts: dict[str, Any]) -> Path:
     network = WORK / precision / f"{name}.tflite"
     card = spleeter.card("spleeter-2stems", network.read_bytes()) | {
         "name": name,
-        "version": VERSION,
+        "version": VERSIONS[name],
         "licence": "MIT; encoders and vocals MIT, Deezer SA",
         "source": SOURCES[name],
         "sha256": hashlib.sha256(network.read_bytes()).hexdigest(),

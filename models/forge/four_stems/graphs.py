@@ -1,9 +1,9 @@
-"""The inference graphs of the four-stem models, from trained weights to `.tflite`.
+"""The inference graph of stemlab-4, from trained weights to `.tflite`.
 
     python models/forge/four_stems/graphs.py WEIGHTS.npz FOLDER
 
-writes stemlab-4.tflite and stemlab-4-fast.tflite to FOLDER/float32 and, large kernels as int8, to
-"FOLDER/int8 weights". WEIGHTS is what `train.py` kept.
+writes stemlab-4.tflite to FOLDER/float32 and, large kernels as int8, to "FOLDER/int8 weights".
+WEIGHTS is what `train.py` kept.
 """
 
 from __future__ import annotations
@@ -31,38 +31,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRAMES = spleeter.FRAMES
-SMALLEST_KERNEL = 30_000  # weights; of the fast network, whose size counts
 SIZE = network.CELLS * len(network.STEMS)
 # Where the ears' levels differ by more than this share of their sum, masks of both may differ.
 CENTRE = 0.2
 
 
 def main(weights: str, folder: str) -> None:
-    """Write both networks."""
+    """Write the network in both precisions."""
     reader = tf.train.load_checkpoint(str(checkpoint()))
+    trained = load(reader, Path(weights))
+    exact = tf.lite.TFLiteConverter.from_keras_model(best(reader, trained)).convert()
+    write(Path(folder, "float32", "stemlab-4.tflite"), exact)
+    write(Path(folder, "int8 weights", "stemlab-4.tflite"), spleeter.quantise(exact))
+
+
+def load(reader: Any, weights: Path) -> Any:
+    """Return the trained network."""
     trained = network.build(read_encoders(reader), FRAMES)
-    load_weights(trained, Path(weights))
-    for name, graph, smallest in (
-        ("stemlab-4", best, spleeter.LARGE_KERNEL),
-        ("stemlab-4-fast", fast, SMALLEST_KERNEL),
-    ):
-        exact = tf.lite.TFLiteConverter.from_keras_model(graph(reader, trained)).convert()
-        write(Path(folder, "float32", f"{name}.tflite"), exact)
-        write(Path(folder, "int8 weights", f"{name}.tflite"), spleeter.quantise(exact, smallest))
+    load_weights(trained, weights)
+    return trained
 
 
 def write(file: Path, made: bytes) -> None:
     """Write a network into a folder that may not be there yet."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(made)
-
-
-def fast(reader: Any, trained: Any) -> Any:
-    """Return the trained network: Spleeter's encoders, on blocks, and our decoder."""
-    magnitude, _, logits = _heard(reader, trained)
-    powers = softened(logits)
-    masks = powers / network.total(powers, range(4))
-    return keras.Model(magnitude, {"masks": _cells(masks, magnitude)})
 
 
 def best(reader: Any, trained: Any) -> Any:
@@ -112,23 +105,31 @@ def steady(masks: Any, magnitude: Any, cells: int) -> Any:
 
     Masks and magnitude come as blocks, of so many cells for each ear.
     """
-    places = np.eye(cells)  # of a block; an ear each makes them twice as many
-    difference, total = (_times(magnitude, np.kron(places, [[1], [ear]])) for ear in (-1, 1))
-    apart = ops.abs(difference) / (total + network.EPSILON)
-    centred = ops.relu(1 - apart / CENTRE) / 2
+    centred = ops.relu(1 - apart(magnitude, cells)) / 2
+    places = np.eye(cells)
     stems = len(network.STEMS)
     ears_swapped = np.kron(places, np.kron([[0, 1], [1, 0]], np.eye(stems)))
-    share = _times(centred, np.kron(places, np.ones((1, 2 * stems))))
-    return masks + share * (_times(masks, ears_swapped) - masks)
+    share = times(centred, np.kron(places, np.ones((1, 2 * stems))))
+    return masks + share * (times(masks, ears_swapped) - masks)
+
+
+def apart(magnitude: Any, cells: int) -> Any:
+    """Return how far the ears' levels differ at each of the cells of a block, in shares of CENTRE.
+
+    Two equal ears are 0 apart, from 1 on their masks are free.
+    """
+    places = np.eye(cells)  # of a block; an ear each makes them twice as many
+    difference, total = (times(magnitude, np.kron(places, [[1], [ear]])) for ear in (-1, 1))
+    return ops.abs(difference) / (total + network.EPSILON) / CENTRE
 
 
 def _spread(x: Any, stems: tuple[int, ...]) -> Any:
     """Copy [..., cells] to the places of some stems in [..., cells · stems], 0 elsewhere."""
     chosen = np.isin(np.arange(len(network.STEMS)), stems)
-    return _times(x, np.kron(np.eye(network.CELLS), chosen))
+    return times(x, np.kron(np.eye(network.CELLS), chosen))
 
 
-def _times(x: Any, matrix: NDArray[np.float64]) -> Any:
+def times(x: Any, matrix: NDArray[np.float64]) -> Any:
     """Multiply [..., n] by [n, m], as the convolution that runs fastest."""
     return ops.conv(x, ops.convert_to_tensor(matrix[None, None], "float32"))
 

@@ -88,7 +88,8 @@ def decode(magnitude: Any, skips: Sequence[Sequence[Any]]) -> Any:
     for level in reversed(range(LEVELS)):
         channels = CHANNELS[level]
         seen = [compress(encoder[level]) for encoder in skips]
-        features = _norm(layers.Conv2D(channels, 1)(ops.concatenate([*seen, own[level]], -1)))
+        features = layers.Conv2D(channels, 1)(ops.concatenate([*seen, own[level]], -1))
+        features = _norm(features, f"features{level}")
         x = features if x is None else features + ops.depth_to_space(x, 2)
         x = _residual(ops.relu(x), channels)
         if level:
@@ -137,7 +138,7 @@ def _own_encoder(magnitude: Any) -> list[Any]:
 
     x = ops.space_to_depth(ops.sqrt(ops.sqrt(magnitude + EPSILON)), 2)
     x = _norm(layers.Conv2D(CHANNELS[0], 3, padding="same")(x))
-    activations = [ops.relu(x)]
+    activations = [layers.ReLU(name="own0")(x)]
     for channels in CHANNELS[1:]:
         x = layers.Conv2D(channels, 3, 2, "same")(activations[-1])
         activations.append(ops.relu(_norm(x)))
@@ -166,7 +167,7 @@ def _along_frequency(x: Any) -> Any:
     return ops.relu(_norm(y))
 
 
-def _norm(x: Any) -> Any:
+def _norm(x: Any, name: str | None = None) -> Any:
     from keras import layers
 
-    return layers.BatchNormalization(momentum=0.98, epsilon=1e-3)(x)
+    return layers.BatchNormalization(momentum=0.98, epsilon=1e-3, name=name)(x)

@@ -1,0 +1,150 @@
+"""The inference graph of stemlab-4-fast, from trained weights to `.tflite`.
+
+    python models/forge/four_stems/fast_graph.py WEIGHTS.npz POOL FOLDER [EXAMPLES]
+
+writes stemlab-4-fast.tflite to FOLDER/float32 and, convolving int8 numbers, to FOLDER/int8.
+WEIGHTS is what `train.py` kept, POOL what it learnt from. It is the trained network, made light:
+
+- A convolution stands in for Spleeter's finest activations, see `stand_in.py`.
+- What they hand down the levels is capped, so that steps of 8 bits stay small for what is quiet.
+- The ears are drawn together before the masks are made of logits, and each mask is one sigmoid.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+from spleeter_2stems import checkpoint
+
+from four_stems import network, stand_in
+from four_stems.graphs import FRAMES, apart, load, times, write
+from four_stems.spleeter_encoders import read_encoders
+from stemlab import polyphase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "stemlab-4-fast.tflite"
+EXAMPLES = 40  # mixtures of 12 s to fit the stand-in
+LOUDEST = 50.0  # of Spleeter's finest activations
+SMALLEST_KERNEL = 2_000  # weights; of those that convolve int8, the others are soon done
+# Slope and offset of logits: the sigmoid of these is nearly (0.55 to 1.14 of) u^1.5 of the trained
+# sigmoid u, see `graphs.softened`.
+SOFTENED = (1.5, -0.6)
+SILENT = 1e-30  # keeps 0/0 from the masks
+STEMS = len(network.STEMS)
+
+
+def main(weights: str, pool: str, folder: str, examples: int = EXAMPLES) -> None:
+    """Write the network in both precisions."""
+    reader = tf.train.load_checkpoint(str(checkpoint()))
+    trained = load(reader, Path(weights))
+    graph = light(read_encoders(reader), trained, stand_in.fit(trained, Path(pool), examples))
+    exact = tf.lite.TFLiteConverter.from_keras_model(graph).convert()
+    write(Path(folder, "float32", NAME), exact)
+    write(Path(folder, "int8", NAME), quantise(exact))
+
+
+def light(encoders: Sequence[network.Encoder], trained: Any, stand: tuple[Any, Any]) -> Any:
+    """Return the Keras model from magnitude to masks."""
+    magnitude = keras.Input(batch_shape=(1, FRAMES, network.BINS, 2), name="magnitude")
+    blocks = ops.space_to_depth(magnitude, 2)
+    own = keras.Model(trained.input, trained.get_layer("own0").output)(magnitude)
+    skips = [level for encoder in encoders for level in _encode(blocks, encoder)]
+    x = _decoder(trained)([own, _convolved(own, *stand), *skips])
+    logits = _steady_logits(x, blocks, *trained.get_layer("masks").get_weights())
+    return keras.Model(magnitude, {"masks": _masks(logits)})
+
+
+def _encode(blocks: Any, encoder: network.Encoder) -> list[Any]:
+    """Return what leaves the norm of each level of one of Spleeter's encoders but the finest."""
+    x, activations = blocks, []
+    for level, (kernel, bias, *norm) in enumerate(encoder):
+        if level:
+            x = _convolved(x, kernel, bias, strides=2)
+        else:
+            x = _convolved(x, polyphase.strided(kernel), bias)
+        normed = layers.BatchNormalization(epsilon=1e-3)
+        x = normed(x)
+        normed.set_weights(norm)
+        activations.append(x)
+        x = ops.leaky_relu(x, 0.2)
+        if not level:
+            x = ops.minimum(x, LOUDEST)
+    return activations[1:]
+
+
+def _decoder(trained: Any) -> Any:
+    """Return what the trained decoder makes of our finest activations, features and skips."""
+    ends = ["own0", "features0"]
+    ends += [f"encoder{i}_norm{level}" for i in range(2) for level in range(1, network.LEVELS)]
+    heard = [trained.get_layer(name).output for name in ends]
+    return keras.Model(heard, trained.get_layer("masks").input)
+
+
+def _steady_logits(x: Any, blocks: Any, kernel: Any, bias: Any) -> Any:
+    """Return the logits of the masks, of which both ears share the middle where both hear the same.
+
+    The last convolution gives the middle of the ears' logits and how far each ear is from it.
+    """
+    places, each = np.eye(network.CELLS // 2), np.eye(STEMS)
+    to_middle = np.kron(places, np.kron([[0.5, 0.5], [0.5, -0.5]], each))
+    to_ears = np.kron(places, np.kron([[1, 1], [1, -1]], each))
+    middle, side = np.repeat([[1, 0], [0, 1]], STEMS, axis=1)
+    free = ops.minimum(apart(blocks, len(places)), 1)
+    gates = times(free, np.kron(places, side)) + np.tile(middle, len(places)).astype("float32")
+    parts = _convolved(x, kernel @ to_middle, bias @ to_middle)
+    slope, offset = SOFTENED
+    return times(parts * gates, slope * to_ears) + offset
+
+
+def _masks(logits: Any) -> Any:
+    """Return masks [1, T, F, 2, stems], the shares of the sigmoids."""
+    powers = ops.sigmoid(logits)
+    total = times(powers, np.kron(np.eye(network.CELLS), np.ones((STEMS, STEMS)))) + SILENT
+    cells = ops.depth_to_space(powers / total, 2)
+    return ops.reshape(cells, (1, -1, network.BINS, 2, STEMS))
+
+
+def _convolved(x: Any, kernel: Any, bias: Any, strides: int = 1) -> Any:
+    """Convolve with given weights."""
+    layer = layers.Conv2D(kernel.shape[-1], kernel.shape[0], strides, "same")
+    y = layer(x)
+    layer.set_weights([kernel, bias])
+    return y
+
+
+def quantise(exact: bytes) -> bytes:
+    """Let the larger convolutions multiply int8 by int8.
+
+    Kernels have one scale per output channel; their inputs are scaled anew in each window, by its
+    own loudest place.
+    """
+    from ai_edge_quantizer import qtyping, quantizer
+
+    kernels = qtyping.TensorQuantizationConfig(
+        num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
+    )
+    convolutions = qtyping.OpQuantizationConfig(
+        weight_tensor_config=kernels,
+        compute_precision=qtyping.ComputePrecision.INTEGER,
+        explicit_dequantize=False,
+        min_weight_elements=SMALLEST_KERNEL,
+    )
+    work = quantizer.Quantizer(bytearray(exact))
+    work.update_quantization_recipe(".*", qtyping.TFLOperationName.CONV_2D, op_config=convolutions)
+    return bytes(work.quantize().quantized_model)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], *map(int, sys.argv[4:]))
