@@ -388,7 +388,8 @@ def with_rest(parts: Samples, mix: Samples) -> Samples:
     array([0.25, 0.75], dtype=float32)
     """
     stems = np.empty((parts.shape[-1] + 1, *mix.shape), np.float32)
-    stems[:-1] = np.moveaxis(parts, -1, 0)
+    for channel in range(mix.shape[1]):  # a synthesis lays them out apart: copied one by one
+        stems[:-1, :, channel] = parts[:, channel].T
     stems[-1] = mix - stems[:-1].sum(0)
     return stems
 
