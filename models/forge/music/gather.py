@@ -17,9 +17,9 @@ samples/NAME, where a NAME is a clone of its origin on GitHub, or its sounds in 
     muldjord-kit    sfzinstruments/DrumGizmo.MuldjordKit (a file for each hit, such as Snare-01:
                     the sum of its microphones; as cloned it is left out)
 
-SoundFonts, drum kits, loops, songs and LMMS come from Debian packages, without a network. POOL and
-VALIDATION are laid out as `music.pool` tells; no training may see VALIDATION. Needs the extra
-`forge`.
+SoundFonts, drum kits, loops, songs, voices and LMMS come from Debian packages, without a network.
+POOL and VALIDATION are laid out as `music.pool` tells; no training may see VALIDATION. Needs the
+extra `forge`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import Annotated
 import typer
 
 FORGE = Path(__file__).resolve().parents[1]
-SOURCES = ("recordings", "midi", "grooves", "lmms")
+SOURCES = ("recordings", "voices", "midi", "grooves", "lmms")
 
 PACKAGES = {
     "fluid-soundfont-gm": "/usr/share/sounds/sf2/FluidR3_GM.sf2",
@@ -46,6 +46,11 @@ PACKAGES = {
     "fretsonfire-songs-sectoid": "/usr/share/games/fretsonfire/data/songs/sectoid",
     "sonic-pi-samples": "/usr/share/sonic-pi/samples",
     "lmms-common": "/usr/share/lmms/projects",
+    "fillets-ng-data-cs": "/usr/share/games/fillets-ng/sound/barrel/cs",
+    "fillets-ng-data-nl": "/usr/share/games/fillets-ng/sound/barrel/nl",
+    "ktuberling-data": "/usr/share/ktuberling/sounds",
+    "klettres-data": "/usr/share/klettres",
+    "hedgewars-data": "/usr/share/games/hedgewars/Data/Sounds/voices",
 }
 PROGRAMS = ("fluidsynth", "lmms")
 
