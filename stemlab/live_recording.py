@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stemlab.audio import Writer
 from stemlab.errors import AudioError
+from stemlab.live_tap import tap
+from stemlab.stem_mp4 import StemFileWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from stemlab.live_worker import LiveWorker
@@ -23,10 +24,10 @@ EVERY = 0.25
 
 
 class LiveRecording:
-    """Writes the input and each stem to files of their own from now on, until it is stopped.
+    """Writes the input and each stem from now on, until it is stopped.
 
-    What the worker lost is silent in the stems. In a folder of their own, ``input.flac`` and a file
-    for each stem, of 24 bits; they are there once it is stopped.
+    What the worker lost is silent in the stems. They are in a folder of their own, there once it
+    is stopped.
 
     Parameters
     ----------
@@ -34,11 +35,15 @@ class LiveRecording:
         What is recorded; it goes on afterwards.
     folder
         Where to; made if need be.
+    form
+        One of `FORMS`: ``"flac"`` for ``input.flac`` and a file for each stem, of 24 bits;
+        ``"stem.mp4"`` for one file with the input as its mix, of the folder's name, for DJ programs
+        (AAC, so that stems no longer sum to the input to the last bit).
 
     Raises
     ------
     AudioError
-        If the folder cannot be made or written to.
+        If the folder cannot be made or written to, or a stem file cannot hold so many stems.
 
     Examples
     --------
@@ -49,20 +54,22 @@ class LiveRecording:
         seconds = recording.stop()
     """
 
-    def __init__(self, worker: LiveWorker, folder: Path) -> None:
-        self._worker, self._folder = worker, folder
-        self._start = self._taken = worker.made
+    def __init__(self, worker: LiveWorker, folder: Path, form: str = "flac") -> None:
+        self._worker = worker
+        self._start = self._stop = worker.made
         self._enough, self._error = Event(), ""
-        names = (INPUT, *worker.stems)
+        new = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with ExitStack() as files:
-                self._writers = [
-                    files.enter_context(Writer(folder / f"{name}.flac", worker.rate))
-                    for name in names
-                ]
+                self._write = FORMS[form](files, folder, worker)
                 self._files = files.pop_all()
-        except OSError as error:
+        except (OSError, AudioError) as error:
+            if new:
+                with suppress(OSError):
+                    folder.rmdir()
+            if isinstance(error, AudioError):
+                raise
             raise AudioError(
                 f"{folder}: cannot be written ({error.strerror}); choose another folder"
             ) from error
@@ -81,30 +88,39 @@ class LiveRecording:
         self._thread.join()
         if self._error:
             raise AudioError(self._error)
-        return (self._taken - self._start) / self._worker.rate
+        return (self._stop - self._start) / self._worker.rate
 
     def _work(self) -> None:
         try:
             with self._files:
-                while not self._enough.wait(EVERY):
-                    self._take()
-                self._take()
+                for start, mix, stems in tap(self._worker, self._start, self._enough, EVERY):
+                    self._write(mix, stems)
+                    self._stop = start + len(mix)
         except AudioError as error:
             self._error = str(error)
 
-    def _take(self) -> None:
-        """Write what was made since the last time."""
-        made = self._worker.made
-        while self._taken < made:
-            count = min(made - self._taken, self._worker.rate)
-            for writer, sound in zip(self._writers, self._sounds(count), strict=True):
-                writer.write(sound)
-            self._taken += count
 
-    def _sounds(self, count: int) -> list[Samples]:
-        """Return the next samples of input and stems; silence where they are gone already."""
-        both = self._worker.read_both(self._taken, count)
-        if both is None:
-            return [np.zeros((count, 2), np.float32)] * len(self._writers)
-        mix, stems = both
-        return [mix, *stems]
+def _flacs(
+    files: ExitStack, folder: Path, worker: LiveWorker
+) -> Callable[[Samples, Samples], None]:
+    writers = [
+        files.enter_context(Writer(folder / f"{name}.flac", worker.rate))
+        for name in (INPUT, *worker.stems)
+    ]
+
+    def write(mix: Samples, stems: Samples) -> None:
+        for writer, sound in zip(writers, (mix, *stems), strict=True):
+            writer.write(sound)
+
+    return write
+
+
+def _stem_file(
+    files: ExitStack, folder: Path, worker: LiveWorker
+) -> Callable[[Samples, Samples], None]:
+    path = folder / f"{folder.name}.stem.mp4"
+    return files.enter_context(StemFileWriter(path, worker.stems, worker.rate)).write
+
+
+# What a take may be written as.
+FORMS = {"flac": _flacs, "stem.mp4": _stem_file}

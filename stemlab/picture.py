@@ -103,6 +103,8 @@ class Picture:
         Which columns are known, bool [columns].
     stride
         Frames per column; more than 1 only for songs of more than 32 768 frames.
+    first
+        Number of the first column, 0 but for a `stemlab.rolling_picture.RollingPicture`.
 
     Examples
     --------
@@ -133,6 +135,7 @@ class Picture:
         axis = axis or Axis()
         self.axis = Axis(axis.scale, axis.low, min(axis.high, rate / 2), axis.rows)
         self.stride = max(1, -(-frames // MOST_COLUMNS))
+        self.first = 0
         columns = -(-frames // self.stride)
         self.columns: Columns = np.zeros((columns, 1 + len(stems), axis.rows), np.uint8)
         self.painted = np.zeros(columns, bool)

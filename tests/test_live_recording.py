@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from sounds import snr
 from test_live_worker import play
 
 from stemlab import demo
@@ -12,6 +13,7 @@ from stemlab.errors import AudioError
 from stemlab.live_recording import LiveRecording
 from stemlab.live_worker import LiveWorker
 from stemlab.metrics import conservation
+from stemlab.stem_mp4 import read_stems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +40,20 @@ def test_input_and_stems_lie_side_by_side(tmp_path: Path) -> None:
     assert len(sound) == last - first == round(seconds * SECOND)
     np.testing.assert_allclose(sound, song[first:last], atol=2**-22)
     assert conservation(sound, stems) < -100
+
+
+def test_a_stem_file_has_the_input_first(tmp_path: Path) -> None:
+    song = load(demo.path()).samples[8 * SECOND : 11 * SECOND]
+    with LiveWorker() as worker:
+        recording = LiveRecording(worker, tmp_path / "take", "stem.mp4")
+        play(worker, song)
+        seconds = recording.stop()
+    mix, stems = read_stems(tmp_path / "take" / "take.stem.mp4")
+    assert set(stems) == set(demo.STEMS)
+    assert len(mix.samples) == round(seconds * SECOND)
+    assert snr(mix.samples, song[: len(mix.samples)]) > 10
+    total = np.sum([stem.samples for stem in stems.values()], axis=0)
+    assert snr(total, mix.samples) > 10
 
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:

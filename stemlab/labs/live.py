@@ -4,29 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets
+
 from stemlab.live_worker import Live
-from stemlab.widgets.live import LivePlayer, microphone
+from stemlab.widgets.live import LivePlayer
+from stemlab.widgets.maskview import MaskView
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
     from stemlab.model import Card
 
 
+class LiveLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """A live player with its moving picture.
+
+    Attributes
+    ----------
+    player
+        The `stemlab.widgets.live.LivePlayer`.
+    view
+        Its `stemlab.widgets.maskview.MaskView`; None if the player cannot run.
+    """
+
+    def __init__(self, player: LivePlayer) -> None:
+        self.player = player
+        self.view = MaskView(player) if player.worker else None
+        super().__init__([part for part in (player, self.view) if part])
+
+    def close(self) -> None:
+        """Stop listening, and end the process."""
+        if self.view:
+            self.view.close()
+        self.player.close()
+        super().close()
+
+
 def live(
     heard: Any = None,
     model: str | Card = "stemlab-4-fast",
     *,
-    frames: int = 64,
-    update: int = 2,
-    lookahead: int = 3,
-) -> LivePlayer:
+    frames: int | None = None,
+    update: int | None = None,
+    lookahead: int | None = None,
+) -> LiveLab:
     """Separate a live source.
 
     Parameters
     ----------
     heard
         An ipywebrtc stream, or a `StemPlayer`, which is then heard as if it played live; by
-        default the microphone or line-in.
+        default what is chosen at *Source*: microphone, line-in or another tab.
     model
         What separates.
     frames, update, lookahead
@@ -35,18 +62,18 @@ def live(
 
     Returns
     -------
-    LivePlayer
-        What to show; press Start.
+    LiveLab
+        What to show; press Start. ``.player`` has faders, account and sources.
 
     Examples
     --------
     ::
 
         ear = live()
-        ear.solo("vocals")
-        ear.account  # what its latency is made of
+        ear.player.solo("vocals")
+        ear.player.account  # what its latency is made of
     """
     stream = heard.stream if isinstance(heard, StemPlayer) else heard
     name = model if isinstance(model, str) else str(model.path)
     settings = Live(name, frames=frames, update=update, lookahead=lookahead)
-    return LivePlayer(microphone() if stream is None else stream, settings)
+    return LiveLab(LivePlayer(stream, settings))

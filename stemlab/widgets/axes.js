@@ -29,6 +29,7 @@ export class Viewport {
   /** @param {Grid} grid @param {number} span s */
   constructor(grid, span) {
     this.grid = grid;
+    this.first = 0;
     this.least = Math.min(0, grid.origin);
     this.most = grid.origin + grid.columns / grid.pace;
     this.start = this.least;
@@ -44,6 +45,17 @@ export class Viewport {
     this.bottom = 0;
     this.top = 1;
     this.version++;
+  }
+
+  /** A stream's picture rolls on: tell whether it has. @param {number} first its oldest column */
+  roll(first) {
+    if (first === this.first) return false;
+    const seconds = (first - this.first) / this.grid.pace;
+    this.first = first;
+    this.least += seconds;
+    this.most += seconds;
+    this.scrollTo(this.start);
+    return true;
   }
 
   /** @param {number} start @param {number} [bottom] */

@@ -9,7 +9,7 @@ import { placeOf } from "./axes.js";
 
 const GAIN_STEPS = 2048;
 
-/** The cells that have come from the kernel so far. */
+/** The cells that have come from the kernel so far; of a stream, which never ends, as many as the grid has columns. */
 export class Song {
   /** @param {Grid} grid @param {number} stems */
   constructor(grid, stems) {
@@ -18,14 +18,35 @@ export class Song {
     this.size = this.planes * grid.rows;
     this.bytes = new Uint8Array(grid.columns * this.size);
     this.painted = new Uint8Array(grid.columns);
+    this.end = grid.columns; // behind the newest column; a column takes the place of the one so many before it
     this.version = 0;
+  }
+
+  get first() {
+    return this.end - this.grid.columns;
   }
 
   /** @param {number} first @param {DataView} data columns of cells */
   put(first, data) {
-    this.bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), first * this.size);
-    this.painted.fill(1, first, first + data.byteLength / this.size);
+    const cells = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const count = cells.length / this.size;
+    for (let i = 0; i < count; i++) {
+      const place = this.place(first + i);
+      this.bytes.set(cells.subarray(i * this.size, (i + 1) * this.size), place * this.size);
+      this.painted[place] = 1;
+    }
+    this.end = Math.max(this.end, first + count);
     this.version++;
+  }
+
+  /** @param {number} column */
+  place(column) {
+    return column % this.grid.columns;
+  }
+
+  /** @param {number} column */
+  has(column) {
+    return column >= this.first && column < this.end && this.painted[this.place(column)] > 0;
   }
 
   /** @param {number} time */
@@ -43,20 +64,20 @@ export function gather(song, first, step, count) {
   const cells = new Uint8Array(count * song.size);
   const painted = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
-    const stop = Math.min(first + (i + 1) * step, song.grid.columns);
-    for (let column = first + i * step; column < stop; column++) {
-      if (!song.painted[column]) continue;
-      if (painted[i]) mergeLouder(song, column, cells, i * song.size);
-      else cells.set(song.bytes.subarray(column * song.size, (column + 1) * song.size), i * song.size);
+    for (let column = first + i * step; column < first + (i + 1) * step; column++) {
+      if (!song.has(column)) continue;
+      const place = song.place(column);
+      if (painted[i]) mergeLouder(song, place, cells, i * song.size);
+      else cells.set(song.bytes.subarray(place * song.size, (place + 1) * song.size), i * song.size);
       painted[i] = 1;
     }
   }
   return { first, step, count, cells, painted };
 }
 
-/** @param {Song} song @param {number} column @param {Uint8Array} cells @param {number} to */
-function mergeLouder({ bytes, size, planes, grid: { rows } }, column, cells, to) {
-  const from = column * size;
+/** @param {Song} song @param {number} place of a column @param {Uint8Array} cells @param {number} to */
+function mergeLouder({ bytes, size, planes, grid: { rows } }, place, cells, to) {
+  const from = place * size;
   for (let row = 0; row < rows; row++) {
     if (bytes[from + row] <= cells[to + row]) continue;
     for (let plane = row; plane < planes * rows; plane += rows) cells[to + plane] = bytes[from + plane];
@@ -117,8 +138,8 @@ export function read(song, { time, hertz }, gains) {
   const { grid, size, planes } = song;
   const column = song.columnAt(time);
   const row = Math.floor(placeOf(grid, hertz) * grid.rows);
-  if (!song.painted[column] || row < 0 || row >= grid.rows) return null;
-  const cell = column * size + row;
+  if (!song.has(column) || row < 0 || row >= grid.rows) return null;
+  const cell = song.place(column) * size + row;
   const masks = Array.from({ length: planes - 1 }, (_, i) => song.bytes[cell + (i + 1) * grid.rows] / 255);
   const gain = masks.reduce((sum, mask, i) => sum + mask * gains[i], 0);
   const level = grid.floor + (song.bytes[cell] * (grid.ceiling - grid.floor)) / 255;

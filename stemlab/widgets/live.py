@@ -15,13 +15,18 @@ import numpy as np
 import traitlets as t
 
 from stemlab.errors import SettingError, StemlabError
-from stemlab.live_recording import LiveRecording
+from stemlab.live_recording import FORMS, LiveRecording
+from stemlab.live_tap import LiveSpectra
 from stemlab.live_worker import Live, LiveWorker
+from stemlab.spectral import Stft
 from stemlab.store import STEPS
 from stemlab.widgets import WORKLET, module, source
 from stemlab.widgets.faders import Faders
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stemlab.separator import StemBlock
     from stemlab.spectral import Samples
 
 WAIT = 0.1  # seconds between looks whether the player was closed
@@ -36,23 +41,34 @@ class LivePlayer(Faders):
     Parameters
     ----------
     heard
-        An ipywebrtc stream, such as a `CameraStream` of a microphone or a player's ``stream``.
+        An ipywebrtc stream of the notebook to listen to, such as an `AudioStream` or a player's
+        ``stream``; by default the microphone.
     live
         How to separate; by default with the fast model.
 
     Attributes
     ----------
+    source
+        What it listens to: ``"microphone"``, the default microphone or line-in; an input by its
+        name; ``"tab"``, another tab of the browser, for which the page then asks; or ``"heard"``.
+    sources
+        What the page can listen to. Inputs have names only once it may listen.
     heard
-        The stream; another one may take its place.
+        The stream of the notebook, which the page then has among its sources.
     stems, levels, mutes, solos, pans, master
         See `stemlab.widgets.faders.Faders`.
     running
         Whether it listens to the source; set it, or press Start.
+    owner
+        The page that listens, ``""`` for none.
     aloud
         Whether the stems are heard.
     recording
         Whether input and stems are being recorded; set it, or press Record. Each take has a folder
         of its own in the working directory.
+    form
+        What a take is written as: ``"flac"``, a file for the input and for each stem, or
+        ``"stem.mp4"``, one file for DJ programs.
     saved
         What was recorded last, and where, in a sentence or ``""``.
     account
@@ -65,38 +81,49 @@ class LivePlayer(Faders):
         What happened last, and what is wrong, each in a sentence or ``""``.
     worker
         The process, a `stemlab.live_worker.LiveWorker`; None after an error.
+    stft
+        The transform in which it is shown.
     """
 
-    _esm = module("engine.js", "controls.js", "faders.js", "live.js")
+    _esm = module("engine.js", "controls.js", "faders.js", "inputs.js", "live.js")
     _css = source("player.css") + source("live.css")
     _worklet = t.Unicode(WORKLET).tag(sync=True)
     _key = t.Unicode().tag(sync=True)
     _page = t.Dict().tag(sync=True)
+    _microphone = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
+    source = t.Unicode("microphone").tag(sync=True)
+    sources = t.List(t.Unicode()).tag(sync=True)
     heard = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
     rate = t.Int().tag(sync=True)
     running = t.Bool().tag(sync=True)
+    owner = t.Unicode().tag(sync=True)
     aloud = t.Bool().tag(sync=True)
     recording = t.Bool().tag(sync=True)
+    form = t.Enum(list(FORMS), "flac").tag(sync=True)
     saved = t.Unicode().tag(sync=True)
     dropouts = t.Int().tag(sync=True)
     account = t.Dict().tag(sync=True)
     notice = t.Unicode().tag(sync=True)
     error = t.Unicode().tag(sync=True)
 
-    def __init__(self, heard: Any, live: Live | None = None) -> None:
+    def __init__(self, heard: Any = None, live: Live | None = None) -> None:
         self.worker: LiveWorker | None = None
         self._lock = Lock()
         self._line, self._base, self._sent = "", 0, 0
         self._closed = False
+        self.stft = Stft()
+        self._watched: dict[Callable[[StemBlock], None], LiveSpectra] = {}
         self._recorded: LiveRecording | None = None
         try:
+            camera = microphone()
             self.worker = LiveWorker(live)
             facts = self._with_stems(self.worker.stems)
         except StemlabError as error:
             super().__init__(error=str(error))
             return
         key = uuid.uuid4().hex
-        super().__init__(model_id=key, _key=key, heard=heard, rate=self.worker.rate, **facts)
+        facts |= {"_key": key, "_microphone": camera, "heard": heard, "rate": self.worker.rate}
+        super().__init__(model_id=key, source="heard" if heard else "microphone", **facts)
         self.on_msg(self._receive)
         self.observe(self._reckon, "_page")
         self._thread = Thread(
@@ -135,8 +162,13 @@ class LivePlayer(Faders):
             self._sent += count
             if stems is not None and start >= 0:
                 packed = np.rint(stems * STEPS).clip(-32_768, 32_767).astype(np.int16)
-                message = {"kind": "stems", "line": line, "start": start}
+                message = {"kind": "stems", "line": line, "start": start, "base": self._base}
                 self.send(message, [np.ascontiguousarray(packed).data])
+
+    @t.observe("running")
+    def _leave(self, change: Any) -> None:
+        if not change["new"]:
+            self.owner = ""
 
     def _reckon(self, change: Any) -> None:
         """Tell the parts of the latency: they add up to how far behind the page plays."""
@@ -161,7 +193,7 @@ class LivePlayer(Faders):
         try:
             if change["new"] and self.worker:
                 self._folder = _take_folder()
-                self._recorded = LiveRecording(self.worker, self._folder)
+                self._recorded = LiveRecording(self.worker, self._folder, self.form)
                 self.saved = ""
             elif self._recorded:
                 ended, self._recorded = self._recorded, None
@@ -170,11 +202,25 @@ class LivePlayer(Faders):
         except StemlabError as error:
             self.recording, self.saved = False, str(error)
 
+    def on_block(self, callback: Callable[[StemBlock], None], *, remove: bool = False) -> None:
+        """Have all that is made from now on handed to a callback, ten times a second, in a thread.
+
+        Samples are numbered from the player's first on, frames are of its `stft`.
+        """
+        if remove:
+            watched = self._watched.pop(callback, None)
+            if watched:
+                watched.close()
+        elif self.worker:
+            self._watched[callback] = LiveSpectra(self.worker, self.stft, callback)
+
     def close(self) -> None:
         """Stop listening, and end the process."""
         atexit.unregister(self.close)
         self.recording = False
         self._closed = True
+        for callback in list(self._watched):
+            self.on_block(callback, remove=True)
         if self.worker:
             self.worker.close()
             self._thread.join()
@@ -191,6 +237,8 @@ def _take_folder() -> Path:
 def microphone() -> Any:
     """Return the microphone or line-in, as an ipywebrtc stream without the browser's own effects.
 
+    In stereo, if it can.
+
     Raises
     ------
     SettingError
@@ -200,5 +248,5 @@ def microphone() -> Any:
         from ipywebrtc import CameraStream
 
         plain = dict.fromkeys(("echoCancellation", "noiseSuppression", "autoGainControl"), False)
-        return CameraStream(constraints={"audio": plain, "video": False})
+        return CameraStream(constraints={"audio": plain | {"channelCount": 2}, "video": False})
     raise SettingError("live input needs ipywebrtc: pip install 'stemlab[lab]' brings it")

@@ -28,7 +28,7 @@ class LiveMixer extends AudioWorkletProcessor {
     this.since = Infinity; // heard when the first stems came
     this.lag = this.worst = 0; // samples by which stems were behind at worst, last time and since
     this.arrival = 0; // … when the newest came
-    this.dropouts = this.input = 0;
+    this.dropouts = this.input = this.wide = 0; // peaks since the last report: of the input, of left less right
     this.sounding = false;
   }
 
@@ -59,6 +59,7 @@ class LiveMixer extends AudioWorkletProcessor {
       const left = input[0]?.[i] ?? 0;
       const right = (input[1] ?? input[0])?.[i] ?? 0;
       this.input = Math.max(this.input, Math.abs(left), Math.abs(right));
+      this.wide = Math.max(this.wide, Math.abs(left - right));
       const at = 2 * (this.heard++ % BLOCK);
       this.block[at] = left;
       this.block[at + 1] = right;
@@ -112,9 +113,9 @@ class LiveMixer extends AudioWorkletProcessor {
   /** @param {number} count samples just made */
   report(count) {
     if ((currentFrame + count) % REPORT >= count) return;
-    const { heard, behind, arrival, dropouts, input, sounding } = this;
-    this.port.postMessage({ heard, behind, arrival, dropouts, input, sounding, peaks: Array.from(this.peaks) });
-    this.input = 0;
+    const { heard, behind, arrival, dropouts, input, wide, sounding } = this;
+    this.port.postMessage({ heard, behind, arrival, dropouts, input, wide, sounding, peaks: Array.from(this.peaks) });
+    this.input = this.wide = 0;
     this.peaks.fill(0);
   }
 }

@@ -11,7 +11,7 @@ import { button, element, frames, press } from "./controls.js";
 /** @typedef {{kind: "mixture" | "heard" | "mask", stem: number, x: number, y: number, w: number, h: number}} Panel */
 /** @typedef {{time: number, gains: Float32Array, point: Point | null}} Moment what changes as the song plays */
 /** @typedef {{ink: string, faint: string, page: string, empty: string, dark: boolean}} Theme */
-/** @typedef {{now(): number, gains(): Float32Array, seek(time: number): void, playing: boolean}} Live */
+/** @typedef {{now(): number, gains(): Float32Array, seek(time: number): void, playing: boolean}} Live what plays; a stream cannot seek */
 
 const DATA_MS = 200; // between two looks for new cells
 const FIRST_SPAN = 12; // seconds in view at first
@@ -118,15 +118,15 @@ class Painter {
    */
   regather(view, gains, at) {
     const { song, strip, gathered } = this;
-    const { pace, columns } = song.grid;
+    const { pace } = song.grid;
     const step = 2 ** Math.max(0, Math.ceil(Math.log2((view.span * pace) / this.panels[0].w)));
-    const from = clamp(song.columnAt(view.start), 0, columns - 1);
-    const to = Math.min(from + Math.ceil(view.span * pace) + 1, columns);
+    const from = clamp(song.columnAt(view.start), song.first, song.end - 1);
+    const to = Math.min(from + Math.ceil(view.span * pace) + 1, song.end);
     const inside = strip?.step === step && strip.first <= from && to <= strip.first + strip.count * step;
     if (inside && (gathered.version === song.version || at - gathered.at < DATA_MS)) return false;
     const ahead = Math.ceil((to - from) / 2);
-    const first = Math.max(0, Math.floor((from - ahead / 4) / step) * step);
-    this.strip = gather(song, first, step, Math.ceil((Math.min(to + ahead, columns) - first) / step));
+    const first = Math.floor(Math.max(song.first, from - ahead / 4) / step) * step;
+    this.strip = gather(song, first, step, Math.ceil((Math.min(to + ahead, song.end) - first) / step));
     this.gathered = { version: song.version, at };
     this.panels.forEach((panel) => this.paint(panel, gains));
     return true;
@@ -321,6 +321,7 @@ class View {
     /** @type {string[]} */
     this.stems = model.get("stems");
     this.port = new Viewport(song.grid, FIRST_SPAN);
+    this.rolling = model.get("live");
     /** @type {Moment} */
     this.moment = { time: 0, gains: new Float32Array(this.stems.length).fill(1), point: null };
     /** @type {MouseEvent | null} */
@@ -339,12 +340,14 @@ class View {
     this.followButton = button("Keep the play-head in view", "Follow", () => this.setFollow(!this.follow));
     press(this.followButton, true);
     root.append(this.bar(), this.readout, this.canvas, this.spoken);
+    this.anchor();
   }
 
   label() {
     return (
       `Spectrogram, what is heard, and masks of ${this.stems.join(", ")}. Arrow keys read values, plus and minus zoom in ` +
-      "time, page up and page down in frequency, shift with arrows scrolls, Home shows all, Enter moves the play-head here."
+      "time, page up and page down in frequency, shift with arrows scrolls, Home shows all" +
+      (this.rolling ? "." : ", Enter moves the play-head here.")
     );
   }
 
@@ -357,7 +360,7 @@ class View {
       this.followButton,
       button("Zoom out", "−", () => this.zoom(2)),
       button("Zoom in", "+", () => this.zoom(0.5)),
-      button("Show the whole song", "All", () => this.act(() => this.port.showAll())),
+      button(this.rolling ? "Show all that is kept" : "Show the whole song", "All", () => this.act(() => this.port.showAll())),
       ...(this.model.get("scales").length > 1 ? [this.scaleButton()] : []),
     );
   }
@@ -523,6 +526,7 @@ class View {
 
   /** @param {number} time */
   seek(time) {
+    if (this.rolling) return;
     const target = clamp(time, 0, this.port.most);
     const live = this.live();
     if (live) {
@@ -551,6 +555,7 @@ class View {
   /** Bring the picture up to date with clock, faders and cells. @param {number} at ms */
   update(at) {
     const live = this.live();
+    if (this.port.roll(this.song.first)) this.keepUp();
     this.setTime(live ? live.now() : this.model.get("position"));
     const turned = this.setGains(live ? live.gains() : this.model.get("levels"));
     const renewed = this.painter.regather(this.port, this.moment.gains, at);
@@ -567,6 +572,10 @@ class View {
   setTime(time) {
     if (time === this.moment.time) return;
     this.moment.time = time;
+    this.keepUp();
+  }
+
+  keepUp() {
     this.stale = true;
     if (this.follow) this.anchor();
   }
@@ -598,7 +607,8 @@ class View {
   /** @returns {string[]} */
   words() {
     const { time, gains, point } = this.moment;
-    if (!point) return [timeText(time, 1), "Point at the picture to read it; wheel zooms, drag scrolls, click moves the play-head."];
+    const hint = `Point at the picture to read it; wheel zooms, drag scrolls${this.rolling ? "" : ", click moves the play-head"}.`;
+    if (!point) return [timeText(time, 1), hint];
     const place = [timeText(point.time, 2), `${hertzText(point.hertz, 3)} (${noteText(point.hertz)})`];
     const found = read(this.song, point, gains);
     if (!found) return [...place, "not separated yet"];

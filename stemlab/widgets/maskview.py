@@ -14,8 +14,11 @@ import traitlets
 from stemlab import colours, picture
 from stemlab.errors import SettingError
 from stemlab.picture import Axis, Picture
+from stemlab.rolling_picture import RollingPicture
 from stemlab.separator import Separation
 from stemlab.widgets import module, source
+from stemlab.widgets.faders import Faders
+from stemlab.widgets.live import LivePlayer
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
@@ -38,9 +41,9 @@ class MaskView(anywidget.AnyWidget):
     Parameters
     ----------
     shown
-        A `StemPlayer`, whose clock, faders and separation the view follows; or what is finished:
-        a `Separation`, or a `Picture` of any spectrum and masks, with a play-head (`position`) and
-        gains (`levels`) of the view's own.
+        A `StemPlayer`, whose clock, faders and separation the view follows; a `LivePlayer`, whose
+        newest half minute it shows; or what is finished: a `Separation`, or a `Picture` of any
+        spectrum and masks, with a play-head (`position`) and gains (`levels`) of the view's own.
 
     Raises
     ------
@@ -55,6 +58,8 @@ class MaskView(anywidget.AnyWidget):
         Play-head of a view without a player, in seconds.
     levels
         Gains of a view without a player, one for each stem.
+    live
+        Whether there is only what sounds now, and nowhere to go to.
     scale
         Of the frequency axis, ``"log"`` or ``"linear"``; a `Picture` keeps its own.
 
@@ -71,7 +76,7 @@ class MaskView(anywidget.AnyWidget):
     _esm = module("controls.js", "axes.js", "cells.js", "maskview.js")
     _css = source("canvas.css") + source("maskview.css")
 
-    player = traitlets.Instance(StemPlayer, allow_none=True).tag(
+    player = traitlets.Instance(Faders, allow_none=True).tag(
         sync=True, **ipywidgets.widget_serialization
     )
     stems = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -80,11 +85,12 @@ class MaskView(anywidget.AnyWidget):
     grid = traitlets.Dict().tag(sync=True)
     levels = traitlets.List(traitlets.Float()).tag(sync=True)
     position = traitlets.Float(0).tag(sync=True)
+    live = traitlets.Bool().tag(sync=True)
     scale = traitlets.Enum(("log", "linear"), "log").tag(sync=True)
     scales = traitlets.List(traitlets.Unicode()).tag(sync=True)  # among which one may choose
 
-    def __init__(self, shown: StemPlayer | Separation | Picture) -> None:
-        player = shown if isinstance(shown, StemPlayer) else None
+    def __init__(self, shown: StemPlayer | LivePlayer | Separation | Picture) -> None:
+        self._heard = shown if isinstance(shown, (StemPlayer, LivePlayer)) else None
         self.picture = _picture(shown, Axis())
         self._shown = shown
         self._lock = Lock()
@@ -92,7 +98,8 @@ class MaskView(anywidget.AnyWidget):
         names = list(self.picture.stems)
         hues = colours.hues(names)
         super().__init__(
-            player=player,
+            player=self._heard,
+            live=isinstance(shown, LivePlayer),
             stems=names,
             hues=hues,
             tables=_tables(hues),
@@ -102,8 +109,8 @@ class MaskView(anywidget.AnyWidget):
             scales=[self.picture.axis.scale] if shown is self.picture else ["log", "linear"],
         )
         self.on_msg(self._answer)
-        if player:
-            player.on_block(self._paint)
+        if self._heard:
+            self._heard.on_block(self._paint)
 
     @traitlets.validate("scale")
     def _check_scale(self, proposal: dict[str, Any]) -> str:
@@ -124,14 +131,14 @@ class MaskView(anywidget.AnyWidget):
             self.grid = grid_of(self.picture)
             if self._asked:
                 self._post_all()
-        if self.player:
-            self.player.on_block(self._paint, remove=True)
-            self.player.on_block(self._paint)
+        if self._heard:
+            self._heard.on_block(self._paint, remove=True)
+            self._heard.on_block(self._paint)
 
     def close(self) -> None:
         """Remove the view and follow the player no longer."""
-        if self.player:
-            self.player.on_block(self._paint, remove=True)
+        if self._heard:
+            self._heard.on_block(self._paint, remove=True)
         super().close()
 
     def _paint(self, block: StemBlock) -> None:
@@ -151,13 +158,16 @@ class MaskView(anywidget.AnyWidget):
             self._post_all()
 
     def _post_all(self) -> None:
+        first = self.picture.first
         edges = np.flatnonzero(np.diff(self.picture.painted, prepend=False, append=False))
-        for start, stop in edges.reshape(-1, 2):
+        for start, stop in first + edges.reshape(-1, 2):
             self._post(range(start, stop))
 
     def _post(self, columns: range) -> None:
         for first in columns[::COLUMNS]:
-            cells = self.picture.columns[first : min(first + COLUMNS, columns.stop)]
+            count = min(COLUMNS, columns.stop - first)
+            place = first - self.picture.first
+            cells = self.picture.columns[place : place + count]
             self.send({"first": int(first)}, [cells.data])
 
 
@@ -180,6 +190,13 @@ def _(player: StemPlayer, axis: Axis) -> Picture:
         raise SettingError(player.error)
     track, stft = player.track, player.stft
     return Picture(track.names, stft.frames(track.length), stft=stft, rate=track.rate, axis=axis)
+
+
+@_picture.register
+def _(live: LivePlayer, axis: Axis) -> Picture:
+    if live.worker is None:
+        raise SettingError(live.error)
+    return RollingPicture(live.stems, stft=live.stft, rate=live.rate, axis=axis)
 
 
 @_picture.register
