@@ -23,8 +23,8 @@ pytestmark = pytest.mark.browser
 RATE = 44_100
 OUT = Path(__file__).parents[2] / "out" / "screenshots"
 SHOW = """
-from stemlab.widgets.live import LivePlayer, microphone
-live = LivePlayer(microphone())
+from stemlab.widgets.live import LivePlayer
+live = LivePlayer()
 display(live)
 """
 # What goes in as the first channel, what comes out as the second.
@@ -100,6 +100,50 @@ def test_it_is_silent_until_it_is_asked(notebook: Notebook, live: str) -> None:
     notebook.wait(f"{level} < 0.01")
 
 
+@pytest.mark.parametrize(("key", "aloud"), [("h", True), ("Escape", False)])
+def test_a_key_silences(notebook: Notebook, live: str, key: str, *, aloud: bool) -> None:
+    """It does wherever the keyboard's focus is in the panel."""
+    notebook.run(f"live.aloud = {not aloud}")
+    notebook.wait(
+        f"stemlab.players.get('{live}').live.model.get('aloud') === {str(not aloud).lower()}"
+    )
+    notebook.page.get_by_role("slider", name="Drums level").press(key)
+    level = f"stemlab.players.get('{live}').live.monitor.gain.value"
+    notebook.wait(f"{level} > 0.99" if aloud else f"{level} < 0.01")
+    notebook.eventually("live.aloud", str(aloud))
+
+
+@pytest.mark.usefixtures("live")
+def test_its_picture_rolls(notebook: Notebook) -> None:
+    """The page has the cells that the kernel has; there is sound in them, and it goes on."""
+    notebook.run("from stemlab import MaskView; view = MaskView(live); display(view)")
+    newest = "document.querySelector('.stemlab-maskview').view"
+    notebook.wait(f"{newest}.song.first > 100")
+    end = notebook.page.evaluate(f"{newest}.song.end")
+    notebook.wait(f"{newest}.song.end > {end} + 20 && {newest}.port.first > 100")
+    notebook.run("live.running = False")
+    notebook.eventually("live.worker.heard - live.worker.made < live.worker.delay + 256", "True")
+    notebook.eventually("view.picture.first == live.worker.made // live.stft.hop", "True")
+    told = notebook.run(
+        "cells = view.picture.columns[-100:]; print(view.picture.first, cells.sum(), cells.max())"
+    )
+    first, total, loudest = map(int, told.split())
+    notebook.wait(f"{newest}.song.first === {first}")
+    found = notebook.page.evaluate(
+        """(song) => {
+          const columns = Array.from({ length: 100 }, (_, i) => song.place(song.end - 100 + i));
+          const cells = (at) => song.bytes.subarray(at * song.size, (at + 1) * song.size);
+          const sum = (bytes) => bytes.reduce((total, byte) => total + byte, 0);
+          return columns.reduce((total, at) => total + sum(cells(at)), 0);
+        }""",
+        notebook.page.evaluate_handle(f"{newest}.song"),
+    )
+    assert found == total
+    assert loudest > 0
+    notebook.run("view.close(); live.running = True")
+    notebook.wait("[...stemlab.players.values()].some(({ live }) => live?.playing)")
+
+
 @pytest.mark.usefixtures("live")
 def test_a_take_is_saved(notebook: Notebook, lab: Lab) -> None:
     for _ in range(5):  # what a busy machine lost is silent: then once more
@@ -136,7 +180,7 @@ def test_a_killed_worker_is_replaced(notebook: Notebook) -> None:
 
 def test_a_source_that_ends_is_told(notebook: Notebook, live: str) -> None:
     """As when it is unplugged, or its tab is closed."""
-    track = f"stemlab.players.get('{live}').live.stream.getAudioTracks()[0]"
+    track = f"stemlab.players.get('{live}').live.track"
     notebook.page.evaluate(f"{track}.dispatchEvent(new Event('ended'))")
     notebook.page.locator(".stemlab-live .complaint", has_text="was unplugged").wait_for()
     notebook.eventually("live.running", "False")
@@ -163,7 +207,8 @@ def test_what_cannot_be_heard_is_told(
         }""",
         reason,
     )
-    notebook.run("live.heard = microphone(); live.running = True")
+    notebook.run("live.running = False")
+    notebook.run("live.running = True")
     notebook.page.locator(".stemlab-live .complaint", has_text=told).wait_for()
     notebook.eventually("live.running", "False")
     assert notebook.page.evaluate("id => stemlab.players.get(id).live.source", live) is None

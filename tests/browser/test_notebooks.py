@@ -89,15 +89,17 @@ def test_the_decks_notebook_plays(lab: Lab) -> None:
 
 
 def test_the_live_notebook_listens(lab: Lab) -> None:
-    """Its last cell lets it hear the player in place of the microphone."""
+    """Its last cell lets it hear the player in place of the microphone; the picture rolls."""
     page = opened(lab, "04_live.ipynb")
     start = page.get_by_role("button", name="Start", exact=True).first
     start.wait_for(state="visible")
+    page.get_by_role("combobox", name="Source").select_option("The notebook’s own sound")
     start.click()
     page.get_by_role("button", name="Play", exact=True).first.click()
     page.wait_for_function(
         "[...stemlab.players.values()].some(({ live }) => live?.report.sounding)"
     )
+    page.wait_for_function("document.querySelector('.stemlab-maskview').view.song.first > 0")
     live = page.evaluate("[...stemlab.players].find(([, { live }]) => live)[0]")
     notebook = Notebook(page)
     notebook.wait(f"stemlab.players.get('{live}').live.report.peaks[0] > 0.01")
