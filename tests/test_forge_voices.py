@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from music.singing import Manner, Note, Syllable, sing, syllables, track
 
 import stemlab.demo
 
+if TYPE_CHECKING:
+    from music.singing import Mono
+
 SPEECH = Path(stemlab.demo.__file__).with_name("vocals.ogg")
 
 
 @pytest.fixture(scope="module")
-def clip() -> voices.Mono:
+def clip() -> Mono:
     """Four seconds of a voice."""
     whole = voices.read(SPEECH)
     loudest = int(np.argmax(np.convolve(whole**2, np.ones(100), "same")))
@@ -27,7 +31,7 @@ def clip() -> voices.Mono:
 
 
 @pytest.fixture(scope="module")
-def syllable(clip: voices.Mono) -> Syllable:
+def syllable(clip: Mono) -> Syllable:
     found = syllables(clip)
     assert len(found) > 1
     return max(found, key=lambda each: each.vowel[1] - each.vowel[0])
@@ -51,7 +55,7 @@ def test_a_note_is_in_tune_and_as_long_as_it_should_be(syllable: Syllable, semit
 
 
 def test_a_speaker_speaks_and_sings(
-    clip: voices.Mono, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clip: Mono, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soundfile.write(tmp_path / "clip.wav", clip, RATE)
     speaker = voices.Speaker("voices-klettres", "xx", (".", "*.wav"))
