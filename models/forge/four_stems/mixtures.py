@@ -40,7 +40,16 @@ LEVEL = 10 ** (-20 / 20)  # RMS of a stem that met its mixture by chance
 SILENCE = 1e-4
 APART = 5  # batches between a mixture and itself with its sides swapped
 # Real multitracks are few and worth more than their minutes.
-WORTH = {"midi": 1.0, "grooves": 1.0, "lmms": 3.0, "everything-is-free": 2.0}
+WORTH = {
+    "midi": 1.0,
+    "grooves": 1.0,
+    "lmms": 3.0,
+    "voices-klettres": 1.0,
+    "voices-ktuberling": 1.0,
+    "voices-hedgewars": 1.0,
+    "voices-fillets": 1.0,
+    "voices-speech": 0.3,
+}
 
 
 @dataclass(frozen=True)
