@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from stemlab import demo, spleeter
 from stemlab.audio import load
 from stemlab.model import StemModel, installed_runtimes
 from stemlab.stream_model import StreamModel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 pytestmark = [pytest.mark.forge, pytest.mark.timeout(900)]
 
@@ -162,9 +166,15 @@ def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None
     assert [line["step"] for line in lines] == [STEPS, 2 * STEPS]
     assert lines[1]["loss"] < lines[0]["loss"]
 
-    run("graphs.py", learnt / f"weights-{2 * STEPS:06}.npz", tmp_path)
-    for name in ("stemlab-4", "stemlab-4-fast"):
-        check_network(tmp_path / "int8 weights" / f"{name}.tflite", name)
+    weights = learnt / f"weights-{2 * STEPS:06}.npz"
+    run("graphs.py", weights, tmp_path)
+    run("fast_graph.py", weights, pool, tmp_path, 2)
+    check_network(tmp_path / "int8 weights" / "stemlab-4.tflite", "stemlab-4")
+    exact, quick = (
+        check_network(tmp_path / precision / "stemlab-4-fast.tflite", "stemlab-4-fast")
+        for precision in ("float32", "int8")
+    )
+    assert np.abs(exact - quick).mean() < 0.15 * exact.std()
 
 
 def test_live_network_knows_in_steps_what_it_knows_as_a_whole(pool: Path, tmp_path: Path) -> None:
@@ -192,18 +202,27 @@ def test_live_network_knows_in_steps_what_it_knows_as_a_whole(pool: Path, tmp_pa
         np.testing.assert_allclose(masks, whole / whole.sum(-1, keepdims=True), atol=1e-3)
 
 
-def check_network(network: Path, name: str) -> None:
-    """Check that both runtimes take it, that it shares out cells and leaves the centre centred."""
+def noise() -> NDArray[np.float32]:
+    """Return magnitudes of a window: silence, then both ears alike, then apart."""
+    magnitude = np.random.default_rng(0).gamma(0.5, 10, (512, BINS, 2)).astype(np.float32)
+    magnitude[:100] = 0
+    magnitude[100:200, :, 1] = magnitude[100:200, :, 0]
+    return magnitude
+
+
+def check_network(network: Path, name: str) -> NDArray[np.float32]:
+    """Check that both runtimes take it, that it shares out cells and leaves the centre centred.
+
+    Return its masks of `noise`.
+    """
     card = spleeter.card("spleeter-2stems", network.read_bytes())
     network.with_suffix(".json").write_text(
         json.dumps(card | {"name": name, "stems": list(STEMS)}), encoding="utf-8"
     )
-    magnitude = np.random.default_rng(0).gamma(0.5, 10, (512, BINS, 2)).astype(np.float32)
-    magnitude[:100] = 0
-    magnitude[100:200, :, 1] = magnitude[100:200, :, 0]
     for runtime in installed_runtimes():
-        masks = StemModel(network, runtime=runtime).masks(magnitude)
+        masks = StemModel(network, runtime=runtime).masks(noise())
         assert masks.min() >= 0
         np.testing.assert_allclose(masks.sum(-1), 1, atol=1e-5)
         np.testing.assert_allclose(masks[100:200, :, 0], masks[100:200, :, 1], atol=1e-6)
         assert (masks[200:].reshape(-1, 4).std(0) > 1e-3).all()
+    return masks
