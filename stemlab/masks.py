@@ -6,6 +6,7 @@ stems in every cell, so that masked spectra always sum to the mixture.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -95,7 +96,8 @@ def phase_sensitive_mask(references: Spectrum) -> Masks:
 def _over_bins(masks: Masks) -> Masks:
     """Return the mean over the bins, one left; as a product, which is five times as fast."""
     frames, bins, *cells = masks.shape
-    mean: Masks = np.full(bins, 1 / bins, np.float32) @ masks.reshape(frames, bins, -1)
+    flat = masks.reshape(frames, bins, math.prod(cells))
+    mean: Masks = np.full(bins, 1 / bins, np.float32) @ flat
     return mean.reshape(frames, 1, *cells)
 
 

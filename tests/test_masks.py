@@ -129,3 +129,10 @@ def test_regrid_keeps_places_in_time_and_frequency() -> None:
     new = m.Regridder(NATIVE, target, 129).push(ramp(NATIVE, 60, 129))
     inside = slice(4, None)  # the first frames lie before the first native one
     np.testing.assert_allclose(new[inside], ramp(target, len(new), 257)[inside], atol=1e-5)
+
+
+@pytest.mark.parametrize("extension", m.EXTENSIONS)
+def test_no_frames_are_extended_to_none(extension: str) -> None:
+    """As live sound comes that does not fill a frame yet."""
+    none = np.zeros((0, 1024, 2, 4), np.float32)
+    assert m.extend(none, 2049, extension).shape == (0, 2049, 2, 4)
