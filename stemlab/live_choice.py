@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # By quality (see models/README.md), the best first.
 SETTINGS = (
-    Live("stemlab-4-fast"),
+    Live("stemlab-4-fast", update=1),
+    Live("stemlab-4-fast", update=2),
     Live("stemlab-4-fast", update=4),
     Live("stemlab-4-live"),
 )

@@ -170,6 +170,11 @@ def paths() -> dict[str, Path]:
     return found
 
 
+def song_models() -> list[str]:
+    """Return the names of the installed models that separate songs: not those for live sound."""
+    return [name for name, path in paths().items() if not Card.read(path).streams]
+
+
 def find(name: str | Path) -> Card:
     """Return the card of a model by its name, or by the path of its `.tflite` file.
 

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from stemlab.errors import ModelError
-from stemlab.model import RUNTIMES, Card, ModelWarning, StemModel, find, installed_runtimes, paths
+from stemlab.model import (
+    RUNTIMES,
+    Card,
+    ModelWarning,
+    StemModel,
+    find,
+    installed_runtimes,
+    song_models,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +43,7 @@ def rewrite(network: Path, **changes: Any) -> None:
     card.write_text(json.dumps(facts))
 
 
-@pytest.mark.parametrize("name", paths())
+@pytest.mark.parametrize("name", song_models())
 def test_cards_are_whole(name: str) -> None:
     card = find(name)
     card.verify()
@@ -46,7 +54,7 @@ def test_cards_are_whole(name: str) -> None:
     assert set(card.runtimes) <= set(RUNTIMES)
 
 
-@pytest.mark.parametrize("name", paths())
+@pytest.mark.parametrize("name", song_models())
 def test_runtimes_agree(name: str) -> None:
     card = find(name)
     magnitude = np.random.default_rng(0).gamma(1, 2, (card.frames, card.bins, 2))

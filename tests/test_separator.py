@@ -14,7 +14,7 @@ from stemlab import demo
 from stemlab.audio import Audio, Reader, load
 from stemlab.errors import AudioError, SettingError
 from stemlab.metrics import conservation, energy, sdr
-from stemlab.model import StemModel, installed_runtimes, paths
+from stemlab.model import StemModel, installed_runtimes, song_models
 from stemlab.separator import Separator
 from stemlab.spectral import Stft
 
@@ -50,7 +50,7 @@ def alike(one: Samples, other: Samples) -> bool:
 
 
 @pytest.mark.parametrize("runtime", installed_runtimes())
-@pytest.mark.parametrize("name", paths())
+@pytest.mark.parametrize("name", song_models())
 def test_stems_sum_to_the_mix(name: str, runtime: str, music: Samples) -> None:
     separator = Separator(StemModel(name, runtime=runtime))
     stems = stems_of(separator, [music])

@@ -18,7 +18,7 @@ from stemlab.labs.bill import STYLE, bill
 from stemlab.labs.coarse import coarse
 from stemlab.labs.trial import SECONDS, Passage, Trial, parse_window
 from stemlab.masks import EXTENSIONS
-from stemlab.model import DEFAULT, Card, cores, find, installed_runtimes, paths
+from stemlab.model import DEFAULT, cores, find, installed_runtimes, song_models
 from stemlab.separator import OVERLAP
 from stemlab.sweep import Setting
 from stemlab.widgets.maskview import MaskView
@@ -311,11 +311,6 @@ def tune(song: str | Path | None = None, references: str | Path | None = None) -
     return Tune(Path(song), Path(references) if references else None)
 
 
-def _models() -> list[str]:
-    """Return the models that separate songs."""
-    return [name for name, path in paths().items() if not Card.read(path).streams]
-
-
 def _controls() -> dict[str, Any]:
     """Return the control of each setting, on the chorus of the demo song with the default model."""
     card = find(DEFAULT)
@@ -329,7 +324,7 @@ def _controls() -> dict[str, Any]:
         "song": ipywidgets.Text(placeholder="the demo"),
         "references": ipywidgets.Text(placeholder="its stems"),
         "start": ipywidgets.FloatSlider(START, min=0, max=60, step=0.1, readout_format=".1f"),
-        "model": ipywidgets.Dropdown(options=_models(), value=DEFAULT),
+        "model": ipywidgets.Dropdown(options=song_models(), value=DEFAULT),
         "precision": ipywidgets.Dropdown(options=PRECISIONS),
         "runtime": ipywidgets.Dropdown(options=installed_runtimes()),
         "threads": ipywidgets.IntSlider(min(4, cores()), min=1, max=cores()),

@@ -45,11 +45,11 @@ SILENT = 1e-30  # keeps 0/0 from the masks
 STEMS = len(network.STEMS)
 
 
-def main(weights: str, pool: str, folder: str, examples: int = EXAMPLES) -> None:
+def main(weights: str, pool: str, folder: str, examples: str = str(EXAMPLES)) -> None:
     """Write the network in both precisions."""
     reader = tf.train.load_checkpoint(str(checkpoint()))
     trained = load(reader, Path(weights))
-    graph = light(read_encoders(reader), trained, stand_in.fit(trained, Path(pool), examples))
+    graph = light(read_encoders(reader), trained, stand_in.fit(trained, Path(pool), int(examples)))
     exact = tf.lite.TFLiteConverter.from_keras_model(graph).convert()
     write(Path(folder, "float32", NAME), exact)
     write(Path(folder, "int8", NAME), quantise(exact))
@@ -147,4 +147,4 @@ def quantise(exact: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], *map(int, sys.argv[4:]))
+    main(*sys.argv[1:])

@@ -62,8 +62,8 @@ def main(
         figures[model.stem] = {name: scores(separate, song) for name, song in songs.items()}
     stft = Card.read(models[0]).stft
     figures["oracle"] = {name: ceiling(stft, song) for name, song in songs.items()}
-    for model, table in figures.items():
-        show(model, table)
+    for name, table in figures.items():
+        show(name, table)
     if result:
         result.write_text(json.dumps(figures, indent=1) + "\n")
 

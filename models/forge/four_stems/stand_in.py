@@ -54,7 +54,9 @@ def _products(
     """Return the sums of the normal equations over the places [T, F] of one mixture."""
     beside = SIZE // 2
     padded = np.pad(known, ((beside, beside), (beside, beside), (0, 0)))
-    patches = np.lib.stride_tricks.sliding_window_view(padded, (SIZE, SIZE), (0, 1))[::EVERY]
+    patches = np.lib.stride_tricks.sliding_window_view(  # type: ignore[call-overload]  # two axes
+        padded, (SIZE, SIZE), (0, 1)
+    )[::EVERY]
     rows = np.moveaxis(patches, 2, -1).reshape(-1, SIZE * SIZE * known.shape[-1])
     rows = np.concatenate([rows, np.ones((len(rows), 1), np.float32)], -1)
     weighted = rows * weight[::EVERY].reshape(-1, 1)

@@ -63,7 +63,11 @@ def compiled(model: Any, steps: int, rate: float) -> Any:
         rate / 20, steps, alpha=0.02, warmup_target=rate, warmup_steps=min(200, steps // 5)
     )
     optimiser = keras.optimizers.AdamW(
-        schedule, weight_decay=1e-3, clipnorm=1.0, use_ema=True, ema_momentum=0.997
+        schedule,
+        weight_decay=1e-3,
+        clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=1 - 10 / max(steps, 500),  # what came first is forgotten at the end
     )
     model.compile(optimizer=optimiser, loss=mask_loss, jit_compile=False)
     return model
