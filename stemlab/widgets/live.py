@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stemlab.spectral import Samples
 
 WAIT = 0.1  # seconds between looks whether the player was closed
+SILENCE = 4096  # samples that are filled in at once: the worker takes no more than half a second
 
 
 class LivePlayer(Faders):
@@ -143,10 +144,10 @@ class LivePlayer(Faders):
         """Pass sound on to the process; what the page could not send counts as silence."""
         if line != self._line:
             self._line, self._base = line, worker.heard - start
-        missing = start + self._base - worker.heard
-        if missing > 0:
-            worker.push(np.zeros((missing, 2), np.float32))
-        if missing >= 0:
+        here = start + self._base
+        while (missing := here - worker.heard) > 0:
+            worker.push(np.zeros((min(missing, SILENCE), 2), np.float32))
+        if missing == 0:
             worker.push(sound)
 
     def _give_back(self, worker: LiveWorker) -> None:

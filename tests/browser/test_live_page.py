@@ -118,7 +118,7 @@ def test_its_picture_rolls(notebook: Notebook) -> None:
     """The page has the cells that the kernel has; there is sound in them, and it goes on."""
     notebook.run("from stemlab import MaskView; view = MaskView(live); display(view)")
     newest = "document.querySelector('.stemlab-maskview').view"
-    notebook.wait(f"{newest}.song.first > 100")
+    notebook.wait("document.querySelector('.stemlab-maskview')?.view?.song.first > 100")
     end = notebook.page.evaluate(f"{newest}.song.end")
     notebook.wait(f"{newest}.song.end > {end} + 20 && {newest}.port.first > 100")
     notebook.run("live.running = False")
