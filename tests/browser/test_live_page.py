@@ -119,6 +119,7 @@ def test_its_picture_rolls(notebook: Notebook) -> None:
     notebook.run("from stemlab import MaskView; view = MaskView(live); display(view)")
     newest = "document.querySelector('.stemlab-maskview').view"
     notebook.wait("document.querySelector('.stemlab-maskview')?.view?.song.first > 100")
+    notebook.page.locator(".stemlab-maskview").scroll_into_view_if_needed()  # else it rests
     end = notebook.page.evaluate(f"{newest}.song.end")
     notebook.wait(f"{newest}.song.end > {end} + 20 && {newest}.port.first > 100")
     notebook.run("live.running = False")
