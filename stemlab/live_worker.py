@@ -73,7 +73,7 @@ class Live:
         Threads of the model. One leaves the other cores to whoever plays, and waits for nobody.
     """
 
-    model: str = "stemlab-4-fast"
+    model: str = "stemlab-4-live"
     frames: int | None = None
     update: int | None = None
     lookahead: int | None = None

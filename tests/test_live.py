@@ -16,6 +16,7 @@ from stemlab.live import STFT, LiveSeparator
 from stemlab.metrics import conservation, sdr
 from stemlab.model import StemModel
 from stemlab.spectral import Stft
+from stemlab.stream_model import StreamModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,19 @@ def model() -> StemModel:
 
 
 @pytest.fixture(scope="module")
+def causal() -> StreamModel:
+    return StreamModel("stemlab-4-live")
+
+
+@pytest.fixture(scope="module", params=["windows", "frame by frame"])
+def either(request: pytest.FixtureRequest) -> StemModel | StreamModel:
+    chosen: StemModel | StreamModel = request.getfixturevalue(
+        "model" if request.param == "windows" else "causal"
+    )
+    return chosen
+
+
+@pytest.fixture(scope="module")
 def song() -> Samples:
     return load(demo.path()).samples[8 * SECOND : 10 * SECOND]
 
@@ -43,21 +57,25 @@ def separate(live: LiveSeparator, mix: Samples, *lengths: int) -> Samples:
     return np.concatenate([live.push(block).stems for block in blocks], axis=1)[:, : len(mix)]
 
 
-def test_stems_sum_to_the_mix_and_are_not_the_mix(model: StemModel, song: Samples) -> None:
-    stems = separate(LiveSeparator(model), song)
+def test_stems_sum_to_the_mix_and_are_not_the_mix(
+    either: StemModel | StreamModel, song: Samples
+) -> None:
+    stems = separate(LiveSeparator(either), song)
     assert stems.shape == (4, *song.shape)
     assert conservation(song, stems) < -120
     assert all(sdr(song, stem) < 10 for stem in stems)
 
 
-def test_blocks_of_any_size_give_the_same_stems(model: StemModel, song: Samples) -> None:
-    whole = separate(LiveSeparator(model), song)
-    pieces = separate(LiveSeparator(model), song, 1, 700, 128, 5000, 256)
+def test_blocks_of_any_size_give_the_same_stems(
+    either: StemModel | StreamModel, song: Samples
+) -> None:
+    whole = separate(LiveSeparator(either), song)
+    pieces = separate(LiveSeparator(either), song, 1, 700, 128, 5000, 256)
     assert sdr(whole, pieces) > 120
 
 
-def test_stretches_follow_each_other(model: StemModel, song: Samples) -> None:
-    live = LiveSeparator(model, lookahead=2)
+def test_stretches_follow_each_other(either: StemModel | StreamModel, song: Samples) -> None:
+    live = LiveSeparator(either)
     blocks = [live.push(block) for block in np.split(song, range(1000, len(song), 1000))]
     for block, following in itertools.pairwise(blocks):
         assert following.start == block.start + len(block.mix)
@@ -71,12 +89,23 @@ def test_stretches_follow_each_other(model: StemModel, song: Samples) -> None:
 def test_clicks_come_out_after_the_delay(model: StemModel, lookahead: int, synthesis: int) -> None:
     """The stems are laid out by when they come: without a hole they cannot be played sooner."""
     stft = Stft(4096, 128, synthesis=synthesis)
-    live = LiveSeparator(model, stft=stft, lookahead=lookahead, update=8)
+    check_clicks(LiveSeparator(model, stft=stft, lookahead=lookahead, update=8))
+
+
+def test_clicks_come_out_of_the_live_model_after_35_ms(causal: StreamModel) -> None:
+    live = LiveSeparator(causal)
+    assert live.delay == 1536
+    check_clicks(live)
+
+
+def check_clicks(live: LiveSeparator) -> None:
+    """Push clicks a hop at a time, as soon as there is one."""
+    hop = live.stft.hop
     clicks = np.zeros((SECOND // 2, 2), np.float32)
     clicks[np.random.default_rng(0).integers(0, len(clicks) - live.delay, 20)] = 0.5
     made, delays = [], []
-    for taken in range(stft.hop, len(clicks), stft.hop):
-        block = live.push(clicks[taken - stft.hop : taken])
+    for taken in range(hop, len(clicks), hop):
+        block = live.push(clicks[taken - hop : taken])
         if len(block.mix):
             delays.append(taken - block.start)
             made.append(block.stems.sum(0))
@@ -104,6 +133,15 @@ def test_it_may_start_inside_a_song(model: StemModel, song: Samples) -> None:
     expected, found = separate(whole, song)[:, start:], separate(later, song[start:])
     settled = STFT.delay
     assert sdr(expected[:, settled:], found[:, settled:]) > 60
+
+
+def test_the_live_model_may_start_inside_a_song(causal: StreamModel, song: Samples) -> None:
+    """It remembers longer than it hears again, so that the masks are nearly the same."""
+    start = 64 * causal.card.hop
+    expected = separate(LiveSeparator(causal), song)[:, start:]
+    found = separate(LiveSeparator(causal, before=song[:start]), song[start:])
+    settled = causal.card.stft.delay
+    assert sdr(expected[:, settled:], found[:, settled:]) > 30
 
 
 class Later(Executor):
@@ -140,6 +178,11 @@ def test_sound_does_not_wait_for_a_model_that_runs_elsewhere(
     assert sdr(late.mix[STFT.delay :] / 4, late.stems[0, STFT.delay :]) < 10
     later.work()
     assert len(early.mix) + len(late.mix) > 2 * SECOND - live.delay - STFT.hop
+
+
+def test_the_live_model_has_its_own_look_ahead(causal: StreamModel) -> None:
+    with pytest.raises(SettingError, match="stemlab-4-live reads each frame once"):
+        LiveSeparator(causal, lookahead=3)
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from stemlab.live_worker import Live
+from stemlab.live_choice import choose
 from stemlab.widgets.live import LivePlayer
 from stemlab.widgets.maskview import MaskView
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
-    from stemlab.model import Card
+    from collections.abc import Sequence
+
+    from stemlab.live_choice import Trial
+    from stemlab.live_worker import Live
 
 
 class LiveLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -24,12 +28,15 @@ class LiveLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         The `stemlab.widgets.live.LivePlayer`.
     view
         Its `stemlab.widgets.maskview.MaskView`; None if the player cannot run.
+    trials
+        The settings that were tried for it, the one taken last; empty if it was given one.
     """
 
-    def __init__(self, player: LivePlayer) -> None:
-        self.player = player
+    def __init__(self, player: LivePlayer, trials: Sequence[Trial] = ()) -> None:
+        self.player, self.trials = player, trials
         self.view = MaskView(player) if player.worker else None
-        super().__init__([part for part in (player, self.view) if part])
+        tried = _told(trials) if trials else None
+        super().__init__([part for part in (player, tried, self.view) if part])
 
     def close(self) -> None:
         """Stop listening, and end the process."""
@@ -39,14 +46,7 @@ class LiveLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         super().close()
 
 
-def live(
-    heard: Any = None,
-    model: str | Card = "stemlab-4-fast",
-    *,
-    frames: int | None = None,
-    update: int | None = None,
-    lookahead: int | None = None,
-) -> LiveLab:
+def live(heard: Any = None, *, latency: float = 0.1, setting: Live | None = None) -> LiveLab:
     """Separate a live source.
 
     Parameters
@@ -54,16 +54,21 @@ def live(
     heard
         An ipywebrtc stream, or a `StemPlayer`, which is then heard as if it played live; by
         default what is chosen at *Source*: microphone, line-in or another tab.
-    model
-        What separates.
-    frames, update, lookahead
-        Frames that a run of the model reads, hops from run to run, hops that the sound waits for
-        what follows; see `stemlab.live.LiveSeparator`.
+    latency
+        Seconds that transform and model may wait. The best setting that is as soon, and that this
+        machine holds, is taken; see `stemlab.live_choice`.
+    setting
+        How to separate, instead.
 
     Returns
     -------
     LiveLab
         What to show; press Start. ``.player`` has faders, account and sources.
+
+    Raises
+    ------
+    SettingError
+        If no setting is as soon.
 
     Examples
     --------
@@ -72,8 +77,17 @@ def live(
         ear = live()
         ear.player.solo("vocals")
         ear.player.account  # what its latency is made of
+        sooner = live(latency=0.05)
     """
     stream = heard.stream if isinstance(heard, StemPlayer) else heard
-    name = model if isinstance(model, str) else str(model.path)
-    settings = Live(name, frames=frames, update=update, lookahead=lookahead)
-    return LiveLab(LivePlayer(stream, settings))
+    if setting:
+        return LiveLab(LivePlayer(stream, setting))
+    trials = choose(latency)
+    return LiveLab(LivePlayer(stream, trials[-1].live), trials)
+
+
+def _told(trials: Sequence[Trial]) -> ipywidgets.HTML:
+    """Return what was tried on this machine, and what came of it."""
+    lines = "".join(f"<li>{escape(str(trial))}</li>" for trial in trials)
+    heading = f"Why {escape(trials[-1].setting)}?"
+    return ipywidgets.HTML(f"<details><summary>{heading}</summary><ol>{lines}</ol></details>")

@@ -27,7 +27,7 @@ def main(picture: str, *logs: str) -> None:
     for number, (start, run) in enumerate(zip(starts, runs, strict=False), 1):
         hours = [(start + line["step"]) * HOURS for line in run]
         axes.plot(hours, [line["loss"] for line in run], label=f"run {number}")
-    axes.set(xlabel="music heard / h", ylabel="loss", title="Training of the four-stem network")
+    axes.set(xlabel="music heard / h", ylabel="loss", title="Training")
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     figure.savefig(picture, dpi=120)
