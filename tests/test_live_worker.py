@@ -161,8 +161,10 @@ def test_settings_without_meaning_are_refused() -> None:
     with pytest.raises(ModelError, match="no such model"):
         LiveWorker(Live(model="none"))
     with pytest.raises(ModelError, match="not made for windows of 40 frames"):
-        LiveWorker(Live(frames=40))
+        LiveWorker(Live("stemlab-4-fast", frames=40))
     with pytest.raises(SettingError, match="choose fewer frames"):
-        LiveWorker(Live(frames=512))
+        LiveWorker(Live("stemlab-4-fast", frames=512))
+    with pytest.raises(SettingError, match="stemlab-4-live reads frame by frame"):
+        LiveWorker(Live(frames=64))
     with pytest.raises(SettingError, match="1 hop"):
         LiveWorker(Live(update=0))

@@ -235,9 +235,9 @@ def test_the_model_runs_once_for_what_is_turned_behind_it(monkeypatch: pytest.Mo
 
 def test_coarser_weights_are_worth_less() -> None:
     passage = Passage(SONG, REFERENCES, 27.2)
-    few = str(coarse(FAST, 3).card.path)
+    few = str(coarse(FAST, 2).card.path)
     whole, rough = (Trial(Setting(model=model), passage).run().sdr for model in (FAST, few))
-    assert find(few).precision == "3-bit weights"
+    assert find(few).precision == "2-bit weights"
     assert np.mean([*rough.values()]) < np.mean([*whole.values()]) - 0.1
 
 

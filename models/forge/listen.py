@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import soundfile
+from four_stems import measure
 
-from stemlab.audio import Audio
+from stemlab.model import find
 from stemlab.references import find_songs, read_stretch
-from stemlab.separator import Separator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PLACE = Path(__file__).parents[1] / "listen"
 START, SECONDS = 60, 10
@@ -22,22 +27,20 @@ SMALL = 0.7  # of Vorbis' compression, 0 to 1
 
 
 def main(folder: Path) -> None:
-    """Write the mixture and both models' stems."""
+    """Write the mixture and the models' stems."""
     PLACE.mkdir(exist_ok=True)
     [song] = find_songs(folder)
-    for model in ("stemlab-4", "stemlab-4-fast"):
-        separator = Separator(model)
-        mix, _ = read_stretch(song, [], separator.rate, START, SECONDS)
-        separation = separator.separate(Audio(mix, separator.rate))
-        for name, stem in separation.stems.items():
+    mix, _ = read_stretch(song, [], measure.RATE, START, SECONDS)
+    write("mixture", mix)
+    for model in ("stemlab-4", "stemlab-4-fast", "stemlab-4-live"):
+        for name, stem in measure.separation(find(model).path)(mix).items():
             write(f"{model}-{name}", stem)
-    write("mixture", separation.mix)
 
 
-def write(name: str, sound: Audio) -> None:
+def write(name: str, samples: NDArray[np.float32]) -> None:
     """Write a sound as small as can be listened to."""
     path = PLACE / f"caesium-{name}.ogg"
-    soundfile.write(path, sound.samples, sound.rate, subtype="VORBIS", compression_level=SMALL)
+    soundfile.write(path, samples, measure.RATE, subtype="VORBIS", compression_level=SMALL)
 
 
 if __name__ == "__main__":
