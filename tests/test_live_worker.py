@@ -167,4 +167,4 @@ def test_settings_without_meaning_are_refused() -> None:
     with pytest.raises(SettingError, match="stemlab-4-live reads frame by frame"):
         LiveWorker(Live(frames=64))
     with pytest.raises(SettingError, match="1 hop"):
-        LiveWorker(Live(update=0))
+        LiveWorker(Live("stemlab-4-fast", update=0))
