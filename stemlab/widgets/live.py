@@ -153,8 +153,9 @@ class LivePlayer(Faders):
     def _give_back(self, worker: LiveWorker) -> None:
         """Send stems to the page as they are made."""
         while not self._closed:
-            if not worker.wait(self._sent + 1, WAIT):
-                self.notice = worker.notice
+            waited = worker.wait(self._sent + 1, WAIT)
+            self.notice = worker.notice
+            if not waited:
                 continue
             count = worker.made - self._sent
             stems = worker.read(self._sent, count)
