@@ -116,7 +116,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path) -> None:
     # Without a guard against being imported by the workers.
     script.write_text(
         "import sys\nfrom stemlab.sweep import sweep\n"
-        f"grid = {{'model': [{NAME!r}], 'exponent': [1 + i / 100 for i in range(12)]}}\n"
+        f"grid = {{'model': [{NAME!r}], 'exponent': [1 + i / 100 for i in range(40)]}}\n"
         f"sweep(grid, {str(SONGS)!r}, "
         f"{str(out)!r}, where=2, start=20, seconds=1.5, bss=False)\n"
     )
@@ -129,12 +129,12 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert process.wait(240) != 0
     assert not out.exists()
     done = [json.loads(line)["key"] for line in journal.read_text().split("\n")[1:]]
-    assert 3 <= len(done) < 13
+    assert 3 <= len(done) < 41
     subprocess.run([sys.executable, script], check=True, stderr=subprocess.DEVNULL)
     keys = [json.loads(line)["key"] for line in journal.read_text().split("\n")[1:]]
     assert keys[: len(done)] == done
-    assert len(keys) == len(set(keys)) == 13
-    assert len(pd.read_parquet(out)) == 12 * 2 + 3 * 2
+    assert len(keys) == len(set(keys)) == 41
+    assert len(pd.read_parquet(out)) == 40 * 2 + 3 * 2
 
 
 def test_what_cannot_be_swept_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
