@@ -45,12 +45,12 @@ def live(notebook: Notebook) -> str:
     notebook.wait(f"globalThis.stemlab?.players.has('{name}')")
     notebook.page.get_by_role("button", name="Start", exact=True).click()
     notebook.wait(f"stemlab.players.get('{name}').live.report.sounding", 2 * PATIENCE)
-    notebook.page.evaluate(BOTH, name)
     return name
 
 
-def delay(notebook: Notebook) -> float:
+def delay(notebook: Notebook, live: str) -> float:
     """Return by how many seconds the sum of the stems is late, once it is just what went in."""
+    notebook.page.evaluate(BOTH, live)  # each start makes a new source
     end = time.monotonic() + 2 * PATIENCE
     while (found := lag(notebook.record("both", 3)))[1] < 0.99:
         assert time.monotonic() < end, found
@@ -65,11 +65,10 @@ def lag(sound: NDArray[np.float32]) -> tuple[float, float]:
     return late / RATE, float(alike[late] / (size + 1e-9))
 
 
-@pytest.mark.usefixtures("live")
-def test_stems_sum_to_what_was_heard_so_late(notebook: Notebook) -> None:
+def test_stems_sum_to_what_was_heard_so_late(notebook: Notebook, live: str) -> None:
     """The sum of all stems is the input, as late as the account says."""
     limiter = 96 / RATE
-    late = delay(notebook)
+    late = delay(notebook, live)
     notebook.eventually("'total' in live.account", "True")
     told = float(notebook.run("print(live.account['total'])"))
     assert abs(late - limiter - told) < 0.01
@@ -80,7 +79,7 @@ def test_stems_sum_to_what_was_heard_so_late(notebook: Notebook) -> None:
 
 
 def test_a_fader_takes_a_stem_away(notebook: Notebook, live: str) -> None:
-    delay(notebook)
+    delay(notebook, live)
     before = np.sqrt(np.square(notebook.record("both", 2)).mean(0))
     notebook.run("live.solo('bass')")
     notebook.wait(f"stemlab.players.get('{live}').live.gains()[0] === 0")
@@ -171,11 +170,10 @@ def take(notebook: Notebook, lab: Lab) -> tuple[NDArray[np.float32], NDArray[np.
     return sounds.pop("input"), np.stack([*sounds.values()])
 
 
-@pytest.mark.usefixtures("live")
-def test_a_killed_worker_is_replaced(notebook: Notebook) -> None:
+def test_a_killed_worker_is_replaced(notebook: Notebook, live: str) -> None:
     notebook.run("import os, signal; os.kill(live.worker.pid, signal.SIGKILL)")
     notebook.page.locator(".stemlab-live .complaint", has_text="another took over").wait_for()
-    delay(notebook)
+    delay(notebook, live)
     notebook.screenshot(OUT / "live.png", ".stemlab-live")
 
 
