@@ -117,6 +117,17 @@ def test_what_is_judged_came_before_what_is_heard(pool: Path) -> None:
     assert before > 0.9999
 
 
+def test_silence_after_sound_does_not_break_the_compressor(pool: Path) -> None:
+    """A running mean of what fell silent may round to less than nothing."""
+    chance = np.random.default_rng(0)
+    mix = np.zeros((30_000, 2), np.float32)
+    mix[:10_000] = chance.standard_normal((10_000, 2)) * 10 ** chance.uniform(-4, 0, (10_000, 1))
+    mixtures = Mixtures(pool, 0, GRID)
+    gains = [mixtures._glue(mix) for _ in range(20)]
+    assert any(len(gain) > 1 for gain in gains)
+    assert all(np.isfinite(gain).all() for gain in gains)
+
+
 @pytest.mark.parametrize("grid", [GRID, live_network.GRID])
 def test_sides_swapped_swaps_sides(grid: Grid) -> None:
     chance = np.random.default_rng(0)

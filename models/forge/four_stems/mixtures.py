@@ -228,6 +228,7 @@ class Mixtures:
             return np.ones((1, 1), np.float32)
         window = int(RATE * self._chance.uniform(0.01, 0.08))
         power = scipy.ndimage.uniform_filter1d((mix**2).mean(1), window)
+        np.maximum(power, 0, out=power)  # sums of what fell silent round to less
         level = np.sqrt(power) / max(float(np.sqrt(power.mean())), SILENCE)
         gain = np.maximum(level, 0.5) ** -self._chance.uniform(0.2, 0.7)
         return gain[:, None].astype(np.float32)
