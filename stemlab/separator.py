@@ -28,6 +28,9 @@ Result = TypeVar("Result")
 # Frames over which the masks of neighbouring windows are cross-faded, if nothing else is asked for.
 # The rest, the step from window to window, stays a multiple of the U-Net's stride of 64 frames.
 OVERLAP = 64
+# Work that may wait for a thread: windows for the model, and pieces for the inverse transform, so
+# many that the next window is made ready meanwhile.
+WINDOWS_AHEAD, PIECES_AHEAD = 1, 8
 
 
 @dataclass(frozen=True)
@@ -244,15 +247,12 @@ class Separator:
             Stretches of some 1.5 s, in order and without gaps, as soon as they are final. Their
             lengths add up to what came in. Close the generator to stop early.
         """
-        card = self.model.card
         mixture = _Mixture(self, before)
-        regridder = Regridder(card.stft, self.stft, card.bins)
         synthesis = _Synthesis(self.stft, mixture, self.extension)
-        for masks in self._masks(mixture.magnitudes(blocks)):
-            yield from synthesis.push(sharpen(regridder.push(masks), self.exponent))
-        rest = regridder.flush(self.stft.frames(mixture.length))
-        if rest is not None:
-            yield from synthesis.push(sharpen(rest, self.exponent))
+        pieces = synthesis.pieces(self._carried(mixture, blocks))
+        for made in _ahead(synthesis.make, pieces, PIECES_AHEAD):
+            if made is not None:
+                yield synthesis.block(*made)
 
     def _stream_song(self, song: str | Path | Audio) -> Iterator[StemBlock]:
         if isinstance(song, Audio):
@@ -268,12 +268,26 @@ class Separator:
         with Reader(song, self.rate) as reader:
             yield from self.stream(reader.blocks())
 
-    def _masks(self, magnitudes: Iterable[NDArray[np.float32]]) -> Iterator[Masks]:
+    def _carried(self, mixture: _Mixture, blocks: Iterable[Samples]) -> Iterator[Masks | None]:
+        """Yield the masks in the grid of `stft`."""
+        card = self.model.card
+        regridder = Regridder(card.stft, self.stft, card.bins)
+        for masks in self._masks(mixture.magnitudes(blocks)):
+            yield None if masks is None else sharpen(regridder.push(masks), self.exponent)
+        rest = regridder.flush(self.stft.frames(mixture.length))
+        if rest is not None:
+            yield sharpen(rest, self.exponent)
+
+    def _masks(self, magnitudes: Iterable[NDArray[np.float32]]) -> Iterator[Masks | None]:
         """Run the model over overlapping windows and cross-fade their masks into one stream."""
         fade_in = np.linspace(0, 1, self.overlap + 2, dtype=np.float32)[1:-1, None, None, None]
         step = self._step
         tail: Masks | None = None
-        for window, last in _ahead(self._run, self._windows(magnitudes)):
+        for done in _ahead(self._run, self._windows(magnitudes), WINDOWS_AHEAD):
+            if done is None:
+                yield None
+                continue
+            window, last = done
             masks = window[self.past :]
             if tail is not None:
                 faded = min(len(tail), len(masks))
@@ -339,7 +353,7 @@ class _Mixture:
 
 
 class _Synthesis:
-    """Masks in, stem blocks out."""
+    """Masks in, stem blocks out: cut into pieces, made in a thread, joined with the mixture."""
 
     def __init__(self, stft: Stft, mixture: _Mixture, extension: str) -> None:
         self._mixture, self._extension = mixture, extension
@@ -348,15 +362,24 @@ class _Synthesis:
         self._start = 0
         self._frame = 0
 
-    def push(self, masks: Masks) -> Iterator[StemBlock]:
-        """Take the masks of the next frames, [frames, F, 2, stems]; yield what they complete."""
-        self._masks.push(masks)
-        while count := min(BATCH, len(self._masks), len(self._mixture.spectrum)):
-            yield self._block(self._masks.take(count), self._mixture.spectrum.take(count))
+    def pieces(self, masks: Iterable[Masks | None]) -> Iterator[tuple[Masks, Spectrum] | None]:
+        """Yield masks [frames, F, 2, stems] and the spectrum they belong to."""
+        for new in masks:
+            if new is None:
+                yield None
+                continue
+            self._masks.push(new)
+            while count := min(BATCH, len(self._masks), len(self._mixture.spectrum)):
+                yield self._masks.take(count), self._mixture.spectrum.take(count)
 
-    def _block(self, masks: Masks, spectrum: Spectrum) -> StemBlock:
-        masks = extend(masks, spectrum.shape[1], self._extension)
-        parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
+    def make(self, piece: tuple[Masks, Spectrum]) -> tuple[Masks, Spectrum, Samples]:
+        """Return the masks of all bins, their spectrum, and all stems but the last."""
+        narrow, spectrum = piece
+        masks = extend(narrow, spectrum.shape[1], self._extension)
+        return masks, spectrum, self._synthesiser.push(apply(masks[..., :-1], spectrum))
+
+    def block(self, masks: Masks, spectrum: Spectrum, parts: Samples) -> StemBlock:
+        """Return the block that these complete."""
         mix = self._mixture.samples.take(min(len(parts), len(self._mixture.samples)))
         stems = with_rest(parts[: len(mix)], mix)
         block = StemBlock(self._start, mix, stems, self._frame, spectrum, masks)
@@ -394,16 +417,23 @@ def with_rest(parts: Samples, mix: Samples) -> Samples:
     return stems
 
 
-def _ahead(function: Callable[[Item], Result], items: Iterable[Item | None]) -> Iterator[Result]:
-    """Map in a thread, one item ahead of whoever takes the results; None is passed over."""
+def _ahead(
+    function: Callable[[Item], Result], items: Iterable[Item | None], most: int
+) -> Iterator[Result | None]:
+    """Map in a thread, at most so many items ahead of whoever takes the results.
+
+    Where an item is None, so is a result: there is nothing new, but others may go on.
+    """
     pool = ThreadPoolExecutor(1)
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
             if item is not None:
                 waiting.append(pool.submit(function, item))
-            if len(waiting) > 1 or (waiting and waiting[0].done()):
+            while len(waiting) > most or (waiting and waiting[0].done()):
                 yield waiting.popleft().result()
+            if item is None:
+                yield None
         while waiting:
             yield waiting.popleft().result()
     finally:

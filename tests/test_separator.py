@@ -145,11 +145,11 @@ def test_first_block_needs_less_than_two_windows(separator: Separator, music: Sa
     assert taken < 1.9 * separator.step
 
 
-def test_closing_a_stream_ends_its_thread(separator: Separator, music: Samples) -> None:
+def test_closing_a_stream_ends_its_threads(separator: Separator, music: Samples) -> None:
     before = threading.active_count()
     stream = separator.stream([music])
     next(stream)
-    assert threading.active_count() == before + 1
+    assert threading.active_count() == before + 2
     stream.close()
     assert threading.active_count() == before
 
