@@ -48,11 +48,23 @@ def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
         raise SettingError(
             f"{folder}: the notebooks cannot be put here ({error.strerror}); name another folder"
         ) from error
-    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", *OFFLINE]
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", *OFFLINE, unseen()]
     command += [f"--LabApp.default_url=/lab/tree/{FIRST}"]
     command += [] if browser else ["--no-browser"]
     command += ["--allow-root"] if _is_root() else []  # as in a container; Jupyter would refuse
     os.execv(sys.executable, command)  # noqa: S606 - JupyterLab takes over, signals and all
+
+
+def unseen() -> str:
+    """Return the option that keeps JupyterLab from showing a kernel busy for each widget's message.
+
+    Live there are fifty a second: icon, toolbar and status bar would be drawn anew twice for each,
+    and that takes longer than to separate the sound.
+    """
+    from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
+
+    usual = MappingKernelManager.class_traits()["untracked_message_types"].default() or []
+    return f"--MappingKernelManager.untracked_message_types={[*usual, 'comm_msg']}"
 
 
 def _is_root() -> bool:

@@ -46,6 +46,8 @@ def test_the_lab_opens_on_the_first_notebook_and_asks_nobody(tmp_path: Path) -> 
         assert f"/lab/tree/{FIRST}" in address
         page = fetched(address)
         assert '"news": {"disabled": true}' in page
+        [unseen] = re.findall(r'"untracked_message_types": \[(.*?)\]', page)
+        assert {'"comm_msg"', '"status"'} <= set(unseen.split(", "))
     finally:
         server.terminate()
         server.communicate(timeout=30)

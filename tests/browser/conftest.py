@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from stemlab import demo
 from stemlab.audio import Audio, load, save
+from stemlab.lab import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -292,6 +293,7 @@ def _serve(home: Path, root: Path, port: int, token: str) -> subprocess.Popen[by
                 *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
                 *("--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"),
                 *(f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True"),
+                unseen(),
             ],
             env={**os.environ, **here},
             stdout=log,

@@ -37,6 +37,19 @@ BOTH = """(id) => {
 }"""
 
 
+# How often the kernel gets busy or idle in two seconds, as JupyterLab sees it.
+BUSY = """async () => {
+  const { sessionContext } = jupyterapp.shell.currentWidget;
+  let changes = 0;
+  const count = () => changes++;
+  await new Promise((done) => setTimeout(done, 500));
+  sessionContext.statusChanged.connect(count);
+  await new Promise((done) => setTimeout(done, 2000));
+  sessionContext.statusChanged.disconnect(count);
+  return changes;
+}"""
+
+
 @pytest.fixture(scope="module")
 def live(notebook: Notebook) -> str:
     """Listen to the microphone, which hears the demo; wait until stems are played."""
@@ -76,6 +89,15 @@ def test_stems_sum_to_what_was_heard_so_late(notebook: Notebook, live: str) -> N
     assert notebook.run(
         f"print(abs(sum(live.account[part] for part in {parts}) - live.account['total']) < 1e-6)"
     ).startswith("True")
+
+
+def test_the_kernel_does_not_seem_busy(notebook: Notebook, live: str) -> None:
+    """JupyterLab draws much anew each time, so it is not told of every message."""
+    sent = f"stemlab.players.get('{live}').live.sent"
+    notebook.wait(f"stemlab.players.get('{live}').live.report.sounding")
+    before = notebook.page.evaluate(sent)
+    assert notebook.evaluate(BUSY, None) == 0
+    assert notebook.page.evaluate(sent) > before + RATE
 
 
 def test_a_fader_takes_a_stem_away(notebook: Notebook, live: str) -> None:
