@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from stemlab.account import peak_memory
 from stemlab.audio import Reader
 from stemlab.fifo import reblock
-from stemlab.live_worker import LiveWorker
+from stemlab.live_worker import LiveWorker, be_prompt
 from stemlab.masks import apply, extend
 from stemlab.separator import Separator
 
@@ -143,9 +144,10 @@ def bench_live(song: Path, live: Live, seconds: float = 10) -> LiveBench:
     with LiveWorker(live) as worker:
         with Reader(song, worker.rate) as reader:
             count = int(seconds * worker.rate)
-            mix = np.resize(next(reblock(reader.blocks(), count)), (count, 2))
+            mix = next(reblock(reader.blocks(), count))
         late = worker.delay + INPUT_BLOCK + BUFFER
-        dropouts, turnaround = _perform(worker, mix, late)
+        with ThreadPoolExecutor(1, initializer=be_prompt) as sound_card:
+            dropouts, turnaround = sound_card.submit(_perform, worker, mix, count, late).result()
         second = 1000 / worker.rate
         compute, turned, masks = (
             [float(value) for value in np.percentile(times, (50, 99)) * 1000]
@@ -170,8 +172,10 @@ def bench_live(song: Path, live: Live, seconds: float = 10) -> LiveBench:
         )
 
 
-def _perform(worker: LiveWorker, mix: Samples, late: int) -> tuple[list[bool], list[float]]:
-    """Push a sound and read its stems `late` samples later, by the clock.
+def _perform(
+    worker: LiveWorker, mix: Samples, count: int, late: int
+) -> tuple[list[bool], list[float]]:
+    """Push a sound, over and over, and read its stems `late` samples later, by the clock.
 
     Returns
     -------
@@ -181,9 +185,10 @@ def _perform(worker: LiveWorker, mix: Samples, late: int) -> tuple[list[bool], l
     pushed: deque[tuple[int, float]] = deque()
     begin = time.perf_counter()
     # One sample short of whole hops, so that it is the worst case: each waits for a hop to fill.
-    for stop in range(INPUT_BLOCK - 1, len(mix), INPUT_BLOCK):
+    for stop in range(INPUT_BLOCK - 1, count, INPUT_BLOCK):
+        block = mix.take(range(max(0, stop - INPUT_BLOCK), stop), axis=0, mode="wrap")
         _sleep_until(begin + stop / worker.rate)
-        worker.push(mix[max(0, stop - INPUT_BLOCK) : stop])
+        worker.push(block)
         pushed.append((stop - worker.delay, time.perf_counter()))
         if stop >= late:
             dropouts.append(_missing(worker, stop - late))

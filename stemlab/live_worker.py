@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import multiprocessing
+import os
 import select
 import signal
 import socket
@@ -441,9 +442,21 @@ def _serve(
     loaded[0] = 1
     rings = _rings(bell)
     next(rings, None)
+    be_prompt()
     with ThreadPoolExecutor(1) as executor:
         while _follow(live, model, executor, shared, bell, rings):
             pass
+
+
+def be_prompt() -> None:
+    """Have this thread run as soon as it has something to do, where the system allows it.
+
+    Among others that are busy it would wait for its turn, for longer than sound can. It is what
+    audio programs ask for: Linux allows it to whom ``ulimit -r`` is above 0. The threads that
+    this one starts are not meant: a run of the model may wait.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 def _rings(bell: socket.socket) -> Iterator[None]:

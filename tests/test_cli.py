@@ -272,8 +272,8 @@ def test_bench_tells_what_the_machine_holds(stemlab: Any) -> None:
 
 def test_bench_takes_account_of_live_separation(stemlab: Any) -> None:
     result = json.loads(stemlab("bench", "--live", "--seconds", 3, "--json").out)
-    assert result["model"] == "stemlab-4-fast"
-    assert result["algorithmic_ms"] == pytest.approx(1000 * (768 + 3 * 1024) / SECOND)
+    assert result["model"] == "stemlab-4-live"
+    assert result["algorithmic_ms"] == pytest.approx(1000 * (512 + 1024) / SECOND)
     assert result["total_ms"] == pytest.approx(
         sum(result[f"{part}_ms"] for part in ("algorithmic", "input_block", "buffer"))
     )
@@ -282,7 +282,7 @@ def test_bench_takes_account_of_live_separation(stemlab: Any) -> None:
     assert result["compute_ms"] < result["turnaround_p99_ms"]
     assert result["blocks"] > 200
     assert 0 <= result["dropouts"] <= result["blocks"]
-    said = stemlab("bench", "--live", "--seconds", 1).out
+    said = stemlab("bench", "--live", "--model", "stemlab-4-fast", "--seconds", 1).out
     assert "every 2, look-ahead 3" in said
     assert "of 76 blocks" in said
 
