@@ -6,10 +6,11 @@ import { FADE, Glide, REPORT, SCALE } from "./tape.js";
 const BLOCK = 1024; // samples sent at once
 const HELD = 8; // seconds of stems that are kept
 const TRIAL = 1; // seconds to see how late stems come, before they are played
-const MARGIN = 512; // samples by which stems should be early
+const MARGIN = 512; // samples by which stems should be early, and so many more after each gap
+const CALM = 1 / 8; // share of these more that each MEMORY without a gap takes back
 const LATEST = 2; // seconds; stems that come later are not waited for
-const MEMORY = 5; // seconds for which the latest stems decide how far behind to play
-const SLACK = 4096; // samples by which stems may be too early before it moves nearer
+const MEMORY = 10; // seconds for which the latest stems decide how far behind to play
+const SLACK = 2048; // samples by which stems may be too early before it moves nearer
 
 /** Input to the kernel, stems from it, and how late they are; all samples are numbered from the first on. */
 class LiveMixer extends AudioWorkletProcessor {
@@ -28,6 +29,8 @@ class LiveMixer extends AudioWorkletProcessor {
     this.since = Infinity; // heard when the first stems came
     this.lag = this.worst = 0; // samples by which stems were behind at worst, last time and since
     this.arrival = 0; // … when the newest came
+    this.margin = MARGIN;
+    this.calm = true; // no gap lately
     this.dropouts = this.input = this.wide = 0; // peaks since the last report: of the input, of left less right
     this.sounding = false;
   }
@@ -74,14 +77,26 @@ class LiveMixer extends AudioWorkletProcessor {
     if (this.heard < this.since) return;
     this.worst = Math.max(this.worst, this.heard - this.made);
     if (this.heard < this.since + TRIAL * sampleRate) return;
-    const needed = Math.min(Math.max(this.lag, this.worst) + FADE + MARGIN, LATEST * sampleRate);
-    if (!this.sounding && !this.fade) this.behind = needed;
     const late = this.heard - this.behind + count + FADE > this.made;
-    if (late && this.sounding) this.dropouts++;
+    if (late && this.sounding) this.gap();
+    const needed = Math.min(Math.max(this.lag, this.worst) + FADE + this.margin, LATEST * sampleRate);
     this.sounding = !late && this.behind - needed < SLACK;
-    if (this.heard % (MEMORY * sampleRate) >= count) return;
+    if (!this.sounding && !this.fade) this.behind = needed;
+    if (this.heard % (MEMORY * sampleRate) < count) this.forget();
+  }
+
+  gap() {
+    this.dropouts++;
+    this.margin += MARGIN;
+    this.calm = false;
+  }
+
+  /** Lets what was long ago no longer decide. */
+  forget() {
+    if (this.calm) this.margin -= Math.floor((this.margin - MARGIN) * CALM);
     this.lag = this.worst;
     this.worst = 0;
+    this.calm = true;
   }
 
   /** @param {Float32Array[][]} inputs @param {Float32Array[][]} outputs */
