@@ -19,7 +19,7 @@ check: .venv/dev $(NODE)
 	$(BIN)/mypy
 	npm run --silent check
 
-# Many minutes: memory over two hours of sound, ten minutes of playing.
+# Many minutes: memory over two hours of sound, ten minutes of playing, half an hour live. Wants an idle machine.
 soak: .venv/dev
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m soak -o timeout=3600 -s

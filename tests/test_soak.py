@@ -1,7 +1,8 @@
-"""Two hours of stereo: memory must not grow with the song."""
+"""Two hours of stereo, whose memory must not grow; half an hour live beside a busy process."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -55,3 +56,21 @@ def test_two_hours_need_no_more_memory_than_ten_minutes(tmp_path: Path) -> None:
         assert reader.length == 120 * 60 * 44_100
     assert peak <= 700
     assert peak <= ten * 1.05
+
+
+@pytest.mark.parametrize("model", ["stemlab-4-live", "stemlab-4-fast"])
+def test_half_an_hour_live_beside_a_busy_process(model: str) -> None:
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    options = ("--live", "--model", model, "--seconds", "1800", "--json")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "stemlab", "bench", *options], stdout=subprocess.PIPE, check=True
+        )
+        assert busy.poll() is None
+    finally:
+        busy.kill()
+        busy.wait()
+    result = json.loads(done.stdout)
+    print(result)
+    assert result["blocks"] > 154_000
+    assert result["dropouts"] == 0
