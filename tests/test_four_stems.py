@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from four_stems import live_network
+from four_stems import average, live_network
 from four_stems.mixtures import Grid, Mixtures, sides_swapped
 from four_stems.network import BINS, CELLS, STEMS, to_blocks
 from music.pool import write_song
@@ -40,7 +40,7 @@ print([float(train.mask_loss(given, masks)) for given in (wanted, merged)])
 WHOLE = """
 import sys
 import numpy as np
-from four_stems import live_network
+from four_stems import average, live_network
 from four_stems.train import load_weights
 weights, folder = sys.argv[1:]
 magnitude = np.load(folder + "/magnitude.npy")
@@ -142,6 +142,16 @@ def test_sides_swapped_swaps_sides(grid: Grid) -> None:
     swapped, found = sides_swapped(magnitude, wanted)
     np.testing.assert_array_equal(swapped, magnitude[..., ::-1])
     np.testing.assert_array_equal(found, expected)
+
+
+def test_weights_are_averaged_in_their_order(tmp_path: Path) -> None:
+    """Networks built later in a process have other names for the same weights."""
+    np.savez(tmp_path / "a.npz", kernel=np.full((2, 3), 1.0), bias=np.zeros(3))
+    np.savez(tmp_path / "b.npz", kernel_1=np.full((2, 3), 2.0), bias_1=np.ones(3))
+    average.main(*(str(tmp_path / f"{name}.npz") for name in "ab"), str(tmp_path / "mean.npz"))
+    with np.load(tmp_path / "mean.npz") as mean:
+        np.testing.assert_array_equal(mean["kernel"], np.full((2, 3), 1.5))
+        np.testing.assert_array_equal(mean["bias"], np.full(3, 0.5))
 
 
 def test_loss_adds_what_the_song_cannot_tell_apart(tmp_path: Path) -> None:
