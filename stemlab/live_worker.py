@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import select
@@ -439,24 +440,27 @@ def _serve(
     bell.setblocking(False)
     model = live.load()
     model.masks(np.zeros((model.card.frames, model.card.bins, 2), np.float32))
+    be_prompt()
     loaded[0] = 1
     rings = _rings(bell)
     next(rings, None)
-    be_prompt()
     with ThreadPoolExecutor(1) as executor:
         while _follow(live, model, executor, shared, bell, rings):
             pass
 
 
 def be_prompt() -> None:
-    """Have this thread run as soon as it has something to do, where the system allows it.
+    """Have this thread do at once what it has to, since sound does not wait.
 
-    Among others that are busy it would wait for its turn, for longer than sound can. It is what
-    audio programs ask for: Linux allows it to whom ``ulimit -r`` is above 0. The threads that
-    this one starts are not meant: a run of the model may wait.
+    Where the system allows it, it goes before others that are busy, as the threads of audio
+    programs do: Linux allows it to whom ``ulimit -r`` is above 0. Threads that it starts are not
+    meant: a run of the model may wait. And the garbage collector no longer looks through what is
+    there by now, which takes it longer than a buffer lasts, until `gc.unfreeze`.
     """
     with contextlib.suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    gc.collect()
+    gc.freeze()
 
 
 def _rings(bell: socket.socket) -> Iterator[None]:

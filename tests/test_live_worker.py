@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ import pytest
 from stemlab import demo
 from stemlab.audio import load
 from stemlab.errors import ModelError, SettingError
-from stemlab.live_worker import Live, LiveWorker, WorkerError
+from stemlab.live_worker import Live, LiveWorker, WorkerError, be_prompt
 from stemlab.metrics import conservation, sdr
 
 if TYPE_CHECKING:
@@ -155,6 +157,15 @@ def test_a_script_without_a_guard_is_told_of_it(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert WorkerError.__name__ in ended.stderr
     assert 'use it below `if __name__ == "__main__":`' in ended.stderr
+
+
+def test_what_is_there_is_not_looked_through_again() -> None:
+    with ThreadPoolExecutor(1, initializer=be_prompt) as prompt:
+        prompt.submit(gc.collect).result()
+        assert gc.get_freeze_count() > 10_000
+        assert len(gc.get_objects()) < 10_000
+    gc.unfreeze()
+    assert gc.get_freeze_count() == 0
 
 
 def test_settings_without_meaning_are_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import uuid
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import traitlets as t
 from stemlab.errors import SettingError, StemlabError
 from stemlab.live_recording import FORMS, LiveRecording
 from stemlab.live_tap import LiveSpectra
-from stemlab.live_worker import Live, LiveWorker
+from stemlab.live_worker import Live, LiveWorker, be_prompt
 from stemlab.spectral import Stft
 from stemlab.store import STEPS
 from stemlab.widgets import WORKLET, module, source
@@ -152,6 +153,7 @@ class LivePlayer(Faders):
 
     def _give_back(self, worker: LiveWorker) -> None:
         """Send stems to the page as they are made."""
+        be_prompt()
         while not self._closed:
             waited = worker.wait(self._sent + 1, WAIT)
             self.notice = worker.notice
@@ -226,6 +228,7 @@ class LivePlayer(Faders):
         if self.worker:
             self.worker.close()
             self._thread.join()
+            gc.unfreeze()
         super().close()
 
 
