@@ -33,8 +33,8 @@ class Account:
         Seconds of sound that the model wants to hear after a frame.
     buffer
         Seconds that a sample may wait at worst for others to go on together: until a step of the
-        model is full and the next one, read while the model runs; in the blocks that a stream takes
-        in; in the blocks of whoever plays it.
+        model is full, and the next two, read while the model runs and while its masks become sound;
+        in the blocks that a stream takes in; in the blocks of whoever plays it.
     compute
         Seconds of work for one step of the model, all stages.
     speed
@@ -150,7 +150,7 @@ def measure(
     return stems, Account(
         window=window_latency(separator),
         lookahead=separator.lookahead * separator.model.card.hop / rate,
-        buffer=(2 * separator.step + separator.batch + block) / rate,
+        buffer=(3 * separator.step + separator.batch + block) / rate,
         compute=wall / runs,
         speed=runs * step / wall,
         cpu=cpu / (runs * step),

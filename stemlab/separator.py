@@ -28,10 +28,6 @@ Result = TypeVar("Result")
 # Frames over which the masks of neighbouring windows are cross-faded, if nothing else is asked for.
 # The rest, the step from window to window, stays a multiple of the U-Net's stride of 64 frames.
 OVERLAP = 64
-# Work that may wait for a thread: windows for the model, and pieces for the inverse transform, so
-# many that the next window is made ready meanwhile.
-WINDOWS_AHEAD, PIECES_AHEAD = 1, 8
-
 
 @dataclass(frozen=True)
 class StemBlock:
@@ -250,7 +246,9 @@ class Separator:
         mixture = _Mixture(self, before)
         synthesis = _Synthesis(self.stft, mixture, self.extension)
         pieces = synthesis.pieces(self._carried(mixture, blocks))
-        for made in _ahead(synthesis.make, pieces, PIECES_AHEAD):
+        # As many as a window completes, so that the next one is made ready meanwhile.
+        most = max(1, self.step // (BATCH * self.stft.hop))
+        for made in _ahead(synthesis.make, pieces, most):
             if made is not None:
                 yield synthesis.block(*made)
 
@@ -283,7 +281,7 @@ class Separator:
         fade_in = np.linspace(0, 1, self.overlap + 2, dtype=np.float32)[1:-1, None, None, None]
         step = self._step
         tail: Masks | None = None
-        for done in _ahead(self._run, self._windows(magnitudes), WINDOWS_AHEAD):
+        for done in _ahead(self._run, self._windows(magnitudes), 1):
             if done is None:
                 yield None
                 continue
