@@ -29,6 +29,7 @@ Result = TypeVar("Result")
 # The rest, the step from window to window, stays a multiple of the U-Net's stride of 64 frames.
 OVERLAP = 64
 
+
 @dataclass(frozen=True)
 class StemBlock:
     """A stretch of separated sound and the masks that made it.
