@@ -1,7 +1,7 @@
 // Parts that players and decks are built of: elements, buttons, faders, meters, waveforms.
 
 const TAU_METER = 0.12; // seconds in which a meter falls to a third
-const FRAME = 30; // ms between two pictures
+const FRAME = 25; // ms between two pictures, or until the browser's next frame after that
 
 /**
  * An element with attributes and children; attributes whose names start with "on" are listeners.
@@ -71,7 +71,8 @@ export function frames(draw) {
   let request = 0;
   const loop = (/** @type {number} */ ms) => {
     draw(ms);
-    waiting = setTimeout(() => (request = requestAnimationFrame(loop)), FRAME);
+    const taken = performance.now() - ms; // a picture that takes long is not followed by as long a rest
+    waiting = setTimeout(() => (request = requestAnimationFrame(loop)), FRAME - taken);
   };
   request = requestAnimationFrame(loop);
   return () => {
