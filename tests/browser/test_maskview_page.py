@@ -71,7 +71,8 @@ PLAYHEAD = """async ([id, count]) => {
   const view = shown();
   const { canvas, painter, port } = view;
   const panel = painter.panels[0];
-  const row = Math.round(port.y(panel, 15000));
+  // Above the tones, and below the title, which covers the head.
+  const row = Math.round(port.y(panel, 6000));
   const away = [];
   const measure = () => {
     const { data } = canvas.getContext("2d").getImageData(panel.x, row, panel.w, 1);
