@@ -6,10 +6,11 @@ import { FADE, Glide, REPORT, SCALE } from "./tape.js";
 const BLOCK = 1024; // samples sent at once
 const HELD = 8; // seconds of stems that are kept
 const TRIAL = 1; // seconds to see how late stems come, before they are played
-const MARGIN = 512; // samples by which stems should be early, and so many more after each gap
-const CALM = 1 / 8; // share of these more that each MEMORY without a gap takes back
+const MARGIN = 512; // samples by which stems should be early
+const WIDER = 1024; // samples that each gap adds to it
+const CALM = 1 / 8; // share of what was added that each MEMORY without a gap takes back
 const LATEST = 2; // seconds; stems that come later are not waited for
-const MEMORY = 10; // seconds for which the latest stems decide how far behind to play
+const MEMORY = 20; // seconds for which the latest stems decide how far behind to play
 const SLACK = 2048; // samples by which stems may be too early before it moves nearer
 
 /** Input to the kernel, stems from it, and how late they are; all samples are numbered from the first on. */
@@ -87,7 +88,7 @@ class LiveMixer extends AudioWorkletProcessor {
 
   gap() {
     this.dropouts++;
-    this.margin += MARGIN;
+    this.margin += WIDER;
     this.calm = false;
   }
 
