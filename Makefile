@@ -24,12 +24,13 @@ soak: .venv/dev
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m soak -o timeout=3600 -s
 
-# Speed beside Spleeter's own graph; faders and first sounds in a browser. Wants an idle machine.
+# Speed beside Spleeter's own graph; faders, first sounds and live in a browser. Wants an idle machine.
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/speed.py
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python tests/benchmarks/player.py
 	$(BIN)/python tests/benchmarks/stretch.py
+	$(BIN)/python tests/benchmarks/live.py
 
 # Music, training and export of the four-stem models: hours, and tens of gigabytes.
 # DATA is the folder of recordings that models/README.md tells of.
