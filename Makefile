@@ -30,7 +30,7 @@ bench: .venv/dev
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python tests/benchmarks/player.py
 	$(BIN)/python tests/benchmarks/stretch.py
-	$(BIN)/python tests/benchmarks/live.py
+	$(BIN)/python tests/benchmarks/latency.py
 
 # Music, training and export of the four-stem models: hours, and tens of gigabytes.
 # DATA is the folder of recordings that models/README.md tells of.
@@ -45,7 +45,7 @@ forge: .venv/dev
 
 # A minute of training on the demo song, and the export.
 forge-smoke: .venv/dev
-	$(BIN)/python -m pytest tests/test_four_stems.py
+	$(BIN)/python -m pytest tests/forge/test_four_stems.py
 
 .venv/lab: pyproject.toml
 	$(call install,lab,research)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stemlab import demo
-    from stemlab.audio import Audio, load, save
     from stemlab.model import StemModel
     from stemlab.separator import Separation, Separator
+    from stemlab.sound.audio import Audio, load, save
     from stemlab.spectral import Stft
     from stemlab.widgets.maskview import MaskView
     from stemlab.widgets.player import StemPlayer
@@ -40,9 +40,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Audio": "stemlab.audio",
-    "load": "stemlab.audio",
-    "save": "stemlab.audio",
+    "Audio": "stemlab.sound.audio",
+    "load": "stemlab.sound.audio",
+    "save": "stemlab.sound.audio",
     "StemModel": "stemlab.model",
     "Separation": "stemlab.separator",
     "Separator": "stemlab.separator",

@@ -23,9 +23,9 @@ from stemlab.model import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    from stemlab.batch import Report
-    from stemlab.bench import Bench, LiveBench
-    from stemlab.evaluation import Scores
+    from stemlab.library.batch import Report
+    from stemlab.research.bench import Bench, LiveBench
+    from stemlab.research.evaluation import Scores
     from stemlab.separator import Separator
 
 app = typer.Typer(
@@ -88,8 +88,8 @@ def separate(
     as_json: JsonOption = False,
 ) -> None:
     """Separate songs into DIR/<song>/<stem>.<format>."""
-    from stemlab.batch import summary
-    from stemlab.export import check
+    from stemlab.library.batch import summary
+    from stemlab.library.export import check
     from stemlab.separator import Separator
 
     if workers and scheduler:
@@ -122,8 +122,8 @@ def _in_turn(
     folders: Mapping[Path, Path], separator: Separator, how: Mapping[str, Any]
 ) -> Generator[Report, None, None]:
     """Separate songs in this process; yield a report on each."""
-    from stemlab.batch import report
-    from stemlab.export import export
+    from stemlab.library.batch import report
+    from stemlab.library.export import export
 
     for number, (song, folder) in enumerate(folders.items(), 1):
         start = time.perf_counter()
@@ -146,7 +146,7 @@ def _together(
     folders: Mapping[Path, Path], model: str, where: str | int, how: Mapping[str, Any]
 ) -> Generator[Report, None, None]:
     """Separate songs in many processes; yield a report on each."""
-    from stemlab.batch import separate_all
+    from stemlab.library.batch import separate_all
 
     file = Path(model)
     model = str(file.resolve()) if file.suffix == ".tflite" else model
@@ -171,10 +171,10 @@ def bench(
 ) -> None:
     """Measure what this machine holds."""
     from stemlab import demo
-    from stemlab.bench import bench as bench_song
-    from stemlab.bench import bench_live
-    from stemlab.live_worker import Live
+    from stemlab.live.worker import Live
     from stemlab.model import StemModel
+    from stemlab.research.bench import bench as bench_song
+    from stemlab.research.bench import bench_live
 
     song = song or demo.path()
     result: Bench | LiveBench
@@ -230,9 +230,9 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Separate songs whose stems are known and print how well, in dB."""
-    from stemlab.evaluation import evaluate as measure
-    from stemlab.evaluation import summed_up
-    from stemlab.references import find_songs
+    from stemlab.research.evaluation import evaluate as measure
+    from stemlab.research.evaluation import summed_up
+    from stemlab.research.references import find_songs
     from stemlab.separator import Separator
 
     separator = Separator(model)
@@ -302,8 +302,8 @@ def decks(
 @models_app.command("list")
 def list_models(as_json: JsonOption = False) -> None:
     """List the models that are installed and those that can be added."""
+    from stemlab.importers.spleeter import ADDABLE, DESIGNS
     from stemlab.model import Card, paths
-    from stemlab.spleeter import ADDABLE, DESIGNS
 
     installed = paths()
     cards = [Card.read(path) for path in installed.values()]
@@ -366,7 +366,7 @@ def add_model(
     ] = None,
 ) -> None:
     """Download an official model, check and convert it: the one command that uses the network."""
-    from stemlab.spleeter import add
+    from stemlab.importers.spleeter import add
 
     print(add(name, source, progress=True))
 
@@ -390,7 +390,7 @@ def _folders(songs: Sequence[Path], out: Path) -> dict[Path, Path]:
 
 def _found(path: Path) -> Iterator[tuple[Path, Path]]:
     """Yield the songs at a path, each with its place below it."""
-    from stemlab.audio import AUDIO_SUFFIXES
+    from stemlab.sound.audio import AUDIO_SUFFIXES
 
     if not path.is_dir():
         yield path, Path(path.name)

@@ -129,7 +129,7 @@ class Card:
 
     @property
     def streams(self) -> bool:
-        """Whether it reads frame by frame: a `stemlab.stream_model.StreamModel`, for live sound."""
+        """Whether it reads frame by frame: a `stemlab.live.model.StreamModel`, for live sound."""
         return self.frames == 1
 
     def verify(self) -> None:

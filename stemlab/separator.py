@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from stemlab.audio import Audio, Reader
 from stemlab.errors import AudioError, SettingError
-from stemlab.fifo import Fifo, reblock
 from stemlab.masks import EXTENSIONS, Masks, Regridder, apply, extend, sharpen
 from stemlab.model import DEFAULT, Card, StemModel
+from stemlab.sound.audio import Audio, Reader
+from stemlab.sound.fifo import Fifo, reblock
 from stemlab.spectral import BATCH, Samples, Spectrum, Stft
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ class Separator:
             if song.rate != self.rate:
                 raise SettingError(
                     f"the sound has {song.rate} Hz, {self.model.card.name} takes {self.rate} Hz; "
-                    "resample it with stemlab.audio.resample"
+                    "resample it with stemlab.sound.audio.resample"
                 )
             yield from self.stream([song.samples])
             return

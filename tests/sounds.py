@@ -1,4 +1,4 @@
-"""Sound files for tests that `stemlab.audio` itself cannot write."""
+"""Sound files for tests that `stemlab.sound.audio` itself cannot write."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ import pytest
 from scipy.signal import get_window
 
 from stemlab import demo
-from stemlab.audio import load
 from stemlab.errors import SettingError
 from stemlab.masks import apply, normalise
-from stemlab.metrics import conservation
+from stemlab.research.metrics import conservation
+from stemlab.sound.audio import load
 from stemlab.spectral import Stft
 
 LIVE = Stft(4096, 256, synthesis=1024)

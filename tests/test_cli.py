@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 
 from stemlab import demo
-from stemlab.audio import Audio, Tags, load, save
 from stemlab.cli import main
-from stemlab.metrics import conservation
-from stemlab.stem_mp4 import read_stems
-from stemlab.tags import read_tags
+from stemlab.research.metrics import conservation
+from stemlab.sound.audio import Audio, Tags, load, save
+from stemlab.sound.stem_mp4 import read_stems
+from stemlab.sound.tags import read_tags
 
 SECOND = 44_100
 

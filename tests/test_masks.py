@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemlab import masks as m
-from stemlab.metrics import sdr
+from stemlab.research.metrics import sdr
 from stemlab.spectral import Spectrum, Stft
 
 RNG = np.random.default_rng(1)

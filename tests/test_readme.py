@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stemlab import demo
-from stemlab.audio import Audio, load, save
+from stemlab.sound.audio import Audio, load, save
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

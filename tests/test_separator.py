@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sounds import SONGS
 
 from stemlab import demo
-from stemlab.audio import Audio, Reader, load
 from stemlab.errors import AudioError, SettingError
-from stemlab.metrics import conservation, energy, sdr
 from stemlab.model import StemModel, installed_runtimes, song_models
+from stemlab.research.metrics import conservation, energy, sdr
 from stemlab.separator import Separator
+from stemlab.sound.audio import Audio, Reader, load
 from stemlab.spectral import Stft
 
 if TYPE_CHECKING:

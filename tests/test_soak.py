@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stemlab import demo
-from stemlab.audio import Reader, Writer, load
+from stemlab.sound.audio import Reader, Writer, load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.signal import check_COLA, get_window
 
 from stemlab.errors import SettingError
-from stemlab.metrics import sdr
+from stemlab.research.metrics import sdr
 from stemlab.spectral import Samples, Stft, Window
 
 WINDOWS: list[Window] = ["hann", "hamming", "boxcar", ("kaiser", 8.6)]

@@ -15,7 +15,7 @@ import soundfile
 from four_stems import measure
 
 from stemlab.model import find
-from stemlab.references import find_songs, read_stretch
+from stemlab.research.references import find_songs, read_stretch
 
 if TYPE_CHECKING:
     import numpy as np

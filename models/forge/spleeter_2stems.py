@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemlab import spleeter
-from stemlab.audio import Audio, load
-from stemlab.metrics import sdr
+from stemlab.importers import spleeter
 from stemlab.model import StemModel, installed_runtimes
+from stemlab.research.metrics import sdr
 from stemlab.separator import Separator
+from stemlab.sound.audio import Audio, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

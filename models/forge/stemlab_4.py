@@ -21,7 +21,7 @@ from four_stems import measure
 from music.pool import list_songs
 from spleeter_2stems import MODELS, speed
 
-from stemlab import spleeter
+from stemlab.importers import spleeter
 from stemlab.model import installed_runtimes
 
 if TYPE_CHECKING:

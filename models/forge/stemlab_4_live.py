@@ -20,9 +20,9 @@ import stemlab_4
 from four_stems.live_network import GRID
 from spleeter_2stems import MODELS
 
-from stemlab import spleeter
+from stemlab.importers import spleeter
+from stemlab.live.model import StreamModel
 from stemlab.model import installed_runtimes
-from stemlab.stream_model import StreamModel
 
 NAME = "stemlab-4-live"
 VERSION = "1.0.0"

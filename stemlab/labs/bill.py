@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stemlab.account import Account
     from stemlab.labs.trial import Sdrs
+    from stemlab.research.account import Account
 
 # Of the parts of latency: Okabe and Ito's hues that no stem of the usual four has, and a grey.
 HUES = {"window": "#009e73", "look-ahead": "#cc79a7", "buffer": "#999999", "compute": "#f0e442"}

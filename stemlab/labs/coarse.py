@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stemlab.audio import Audio
 from stemlab.errors import SettingError
-from stemlab.metrics import sdr
 from stemlab.model import StemModel, find
+from stemlab.research.metrics import sdr
 from stemlab.separator import Separator
+from stemlab.sound.audio import Audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

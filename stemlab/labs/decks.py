@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stemlab.widgets.decks import Deck, Decks
+from stemlab.widgets.decks.console import Deck, Decks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stemlab.audio import Audio
     from stemlab.separator import Separation
+    from stemlab.sound.audio import Audio
 
     Song = str | Path | Audio | Separation | dict[str, Audio] | Deck
 
@@ -40,7 +40,7 @@ def decks(
     Examples
     --------
     >>> import numpy as np
-    >>> from stemlab.audio import Audio
+    >>> from stemlab.sound.audio import Audio
     >>> tone = Audio(np.zeros((44_100, 2), np.float32))
     >>> both = decks({"vocals": tone, "drums": tone})
     >>> both.a.tempo, both.b

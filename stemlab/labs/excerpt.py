@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stemlab.audio import Audio, Reader
 from stemlab.errors import AudioError, SettingError
-from stemlab.metrics import sdr
-from stemlab.references import MIXTURES, STEM_FILES, Mixed, find_songs
+from stemlab.research.metrics import sdr
+from stemlab.research.references import MIXTURES, STEM_FILES, Mixed, find_songs
 from stemlab.separator import Separator
+from stemlab.sound.audio import Audio, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stemlab.masks import Masks
-    from stemlab.references import Source
+    from stemlab.research.references import Source
     from stemlab.spectral import Samples, Spectrum, Stft
 
 LONGEST = 11.0  # seconds: within one window of the default model

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.signal import get_window
 
 from stemlab.labs.coarse import try_bits
-from stemlab.metrics import sdr
+from stemlab.research.metrics import sdr
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from weakref import WeakSet
 import ipywidgets
 import numpy as np
 
-from stemlab.audio import RATE, Audio
 from stemlab.errors import StemlabError
+from stemlab.sound.audio import RATE, Audio
 from stemlab.widgets.maskview import MaskView
 from stemlab.widgets.player import StemPlayer
 

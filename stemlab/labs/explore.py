@@ -36,8 +36,8 @@ from stemlab.masks import (
     normalise,
     phase_sensitive_mask,
 )
-from stemlab.metrics import conservation, energy, sdr
-from stemlab.picture import Axis, Picture
+from stemlab.pictures.picture import Axis, Picture
+from stemlab.research.metrics import conservation, energy, sdr
 from stemlab.spectral import Stft
 from stemlab.widgets.paint import PaintMask, spread
 

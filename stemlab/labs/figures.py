@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stemlab import colours
-from stemlab.picture import Picture
-from stemlab.plots import draw_cells, draw_levels
+from stemlab.pictures import colours
+from stemlab.pictures.picture import Picture
+from stemlab.pictures.plots import draw_cells, draw_levels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from stemlab.masks import apply, carry, ideal_ratio_mask
-from stemlab.metrics import sdr
+from stemlab.research.metrics import sdr
 from stemlab.separator import Separator
 from stemlab.spectral import Stft
 

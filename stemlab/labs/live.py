@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from stemlab.live_choice import choose
+from stemlab.live.choice import choose
 from stemlab.widgets.live import LivePlayer
 from stemlab.widgets.maskview import MaskView
 from stemlab.widgets.player import StemPlayer
@@ -15,8 +15,8 @@ from stemlab.widgets.player import StemPlayer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stemlab.live_choice import Trial
-    from stemlab.live_worker import Live
+    from stemlab.live.choice import Trial
+    from stemlab.live.worker import Live
 
 
 class LiveLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -56,7 +56,7 @@ def live(heard: Any = None, *, latency: float = 0.1, setting: Live | None = None
         default what is chosen at *Source*: microphone, line-in or another tab.
     latency
         Seconds that transform and model may wait. The best setting that is as soon, and that this
-        machine holds, is taken; see `stemlab.live_choice`.
+        machine holds, is taken; see `stemlab.live.choice`.
     setting
         How to separate, instead.
 

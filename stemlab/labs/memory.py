@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stemlab.account import windows
 from stemlab.model import StemModel
+from stemlab.research.account import windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stemlab.account import Account
+    from stemlab.research.account import Account
     from stemlab.separator import Separator
 
 # Windows whose masks are kept; those of four stems take 17 MB.

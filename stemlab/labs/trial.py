@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from stemlab.account import Account, measure
-from stemlab.audio import Audio
 from stemlab.errors import AudioError, SettingError
-from stemlab.evaluation import ceilings, grouped, score
 from stemlab.labs.memory import Memory, remembering
-from stemlab.references import Song, Source, Target, find_songs, match, read_stretch
+from stemlab.research.account import Account, measure
+from stemlab.research.evaluation import ceilings, grouped, score
+from stemlab.research.references import Song, Source, Target, find_songs, match, read_stretch
+from stemlab.sound.audio import Audio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from stemlab.research.sweep import Setting
     from stemlab.separator import Separator
     from stemlab.spectral import Samples, Stft, Window
-    from stemlab.sweep import Setting
 
 # SDR in dB by the name of the stem.
 Sdrs: TypeAlias = dict[str, float]
@@ -69,7 +69,7 @@ class Trial:
     Examples
     --------
     >>> from stemlab import demo
-    >>> from stemlab.sweep import Setting
+    >>> from stemlab.research.sweep import Setting
     >>> trial = Trial(Setting(hop=512), Passage(demo.path(), demo.path().parent, 27))
     >>> outcome = trial.run()
     >>> best = trial.ceilings()["IRM"]
@@ -100,7 +100,7 @@ class Trial:
         Parameters
         ----------
         progress
-            See `stemlab.account.measure`.
+            See `stemlab.research.account.measure`.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class Trial:
         return Outcome(named, sdr, tell)
 
     def ceilings(self) -> dict[str, Sdrs]:
-        """Return what each of `stemlab.evaluation.ORACLES` reaches in the setting's transform."""
+        """Return what each oracle mask reaches in the setting's transform."""
         separator = self.setting.separator(self._model())
         targets = _targets(self.passage, separator)
         return _ceilings(self.passage, targets, separator.rate, separator.stft) if targets else {}

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ipywidgets
 
 from stemlab import demo
-from stemlab.audio import Reader
 from stemlab.errors import StemlabError
 from stemlab.labs.bill import STYLE, bill
 from stemlab.labs.coarse import coarse
 from stemlab.labs.trial import SECONDS, Passage, Trial, parse_window
 from stemlab.masks import EXTENSIONS
 from stemlab.model import DEFAULT, cores, find, installed_runtimes, song_models
+from stemlab.research.sweep import Setting
 from stemlab.separator import OVERLAP
-from stemlab.sweep import Setting
+from stemlab.sound.audio import Reader
 from stemlab.widgets.maskview import MaskView
 from stemlab.widgets.player import StemPlayer
 

@@ -1,9 +1,9 @@
 // LivePlayer's page side: a source's sound goes to the kernel, its stems come back and are mixed here.
 
-import { audio, Master, page } from "./engine.js";
-import { button, element, frames, meter, percent, press, say, slider } from "./controls.js";
-import { Faders, LEVEL, showFaders, stemRow } from "./faders.js";
-import { HEARD, inputs, MICROPHONE, open, reason, TAB } from "./inputs.js";
+import { audio, Master, page } from "./engine/output.js";
+import { button, element, frames, meter, percent, press, say, slider } from "./parts/controls.js";
+import { Faders, LEVEL, showFaders, stemRow } from "./parts/faders.js";
+import { HEARD, inputs, MICROPHONE, open, reason, TAB } from "./engine/inputs.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {{heard: number, behind: number, arrival: number, dropouts: number, input: number, wide: number, sounding: boolean, peaks: number[]}} Report */
@@ -29,7 +29,7 @@ class Live extends Faders {
     this.dead = false;
     /** @type {MediaStreamAudioSourceNode | null} */
     this.source = null;
-    /** @type {import("./inputs.js").Opened | null} */
+    /** @type {import("./engine/inputs.js").Opened | null} */
     this.opened = null;
     this.judged = 0; // reports of sound, both sides the same so far; negative once they were not
     this.trouble = "";
@@ -165,7 +165,7 @@ class Live extends Faders {
     }
   }
 
-  /** @param {import("./inputs.js").Opened} opened */
+  /** @param {import("./engine/inputs.js").Opened} opened */
   connect(opened) {
     const { stream } = (this.opened = opened);
     const { track } = this;
@@ -250,7 +250,7 @@ class Live extends Faders {
   }
 }
 
-/** @param {import("./inputs.js").Opened} opened */
+/** @param {import("./engine/inputs.js").Opened} opened */
 function release({ stream, own }) {
   if (own) for (const track of stream.getTracks()) track.stop();
 }

@@ -16,13 +16,13 @@ import numpy as np
 import traitlets as t
 
 from stemlab.errors import SettingError, StemlabError
-from stemlab.live_recording import FORMS, LiveRecording
-from stemlab.live_tap import LiveSpectra
-from stemlab.live_worker import Live, LiveWorker, be_prompt
+from stemlab.library.store import STEPS
+from stemlab.live.recording import FORMS, LiveRecording
+from stemlab.live.tap import LiveSpectra
+from stemlab.live.worker import Live, LiveWorker, be_prompt
 from stemlab.spectral import Stft
-from stemlab.store import STEPS
 from stemlab.widgets import WORKLET, module, source
-from stemlab.widgets.faders import Faders
+from stemlab.widgets.parts.faders import Faders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ class LivePlayer(Faders):
     heard
         The stream of the notebook, which the page then has among its sources.
     stems, levels, mutes, solos, pans, master
-        See `stemlab.widgets.faders.Faders`.
+        See `stemlab.widgets.parts.faders.Faders`.
     running
         Whether it listens to the source; set it, or press Start.
     owner
@@ -82,12 +82,12 @@ class LivePlayer(Faders):
     notice, error
         What happened last, and what is wrong, each in a sentence or ``""``.
     worker
-        The process, a `stemlab.live_worker.LiveWorker`; None after an error.
+        The process, a `stemlab.live.worker.LiveWorker`; None after an error.
     stft
         The transform in which it is shown.
     """
 
-    _esm = module("engine.js", "controls.js", "faders.js", "inputs.js", "live.js")
+    _esm = module("live.js")
     _css = source("player.css") + source("live.css")
     _worklet = t.Unicode(WORKLET).tag(sync=True)
     _key = t.Unicode().tag(sync=True)

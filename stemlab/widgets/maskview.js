@@ -1,13 +1,13 @@
 // MaskView: the mixture's spectrogram, each stem's mask and what is heard, in step with the clock.
 // The kernel sends the cells of the picture once; all that moves is painted here.
 
-import { capital, clamp, frequencyTicks, hertzAt, hertzText, levelText, noteText, timeText, timeTicks, Viewport } from "./axes.js";
-import { gather, paintHeard, paintPlane, read, Song } from "./cells.js";
-import { button, element, frames, press } from "./controls.js";
+import { capital, clamp, frequencyTicks, hertzAt, hertzText, levelText, noteText, timeText, timeTicks, Viewport } from "./parts/axes.js";
+import { gather, paintHeard, paintPlane, read, Song } from "./parts/cells.js";
+import { button, element, frames, press } from "./parts/controls.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
-/** @typedef {import("./axes.js").Point} Point */
-/** @typedef {import("./cells.js").Strip} Strip */
+/** @typedef {import("./parts/axes.js").Point} Point */
+/** @typedef {import("./parts/cells.js").Strip} Strip */
 /** @typedef {{kind: "mixture" | "heard" | "mask", stem: number, x: number, y: number, w: number, h: number}} Panel */
 /** @typedef {{time: number, gains: Float32Array, point: Point | null}} Moment what changes as the song plays */
 /** @typedef {{ink: string, faint: string, page: string, empty: string, dark: boolean}} Theme */

@@ -11,14 +11,14 @@ import ipywidgets
 import numpy as np
 import traitlets
 
-from stemlab import colours, picture
 from stemlab.errors import SettingError
-from stemlab.picture import Axis, Picture
-from stemlab.rolling_picture import RollingPicture
+from stemlab.pictures import colours, picture
+from stemlab.pictures.picture import Axis, Picture
+from stemlab.pictures.rolling import RollingPicture
 from stemlab.separator import Separation
 from stemlab.widgets import module, source
-from stemlab.widgets.faders import Faders
 from stemlab.widgets.live import LivePlayer
+from stemlab.widgets.parts.faders import Faders
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class MaskView(anywidget.AnyWidget):
     >>> view.levels = [1, 0]  # keep the vocals only
     """
 
-    _esm = module("controls.js", "axes.js", "cells.js", "maskview.js")
-    _css = source("canvas.css") + source("maskview.css")
+    _esm = module("maskview.js")
+    _css = source("parts/canvas.css") + source("maskview.css")
 
     player = traitlets.Instance(Faders, allow_none=True).tag(
         sync=True, **ipywidgets.widget_serialization

@@ -1,10 +1,10 @@
 // PaintMask: a mask painted on a spectrogram. The page keeps the strokes; the kernel gets the mask after each.
 
-import { clamp, frequencyTicks, hertzAt, hertzText, noteText, placeOf, timeText, timeTicks, Viewport } from "./axes.js";
-import { button, element, frames, press } from "./controls.js";
+import { clamp, frequencyTicks, hertzAt, hertzText, noteText, placeOf, timeText, timeTicks, Viewport } from "./parts/axes.js";
+import { button, element, frames, press } from "./parts/controls.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
-/** @typedef {import("./axes.js").Grid} Grid */
+/** @typedef {import("./parts/axes.js").Grid} Grid */
 /** @typedef {{x: number, y: number}} Cell column from the left and row from the bottom, not rounded */
 /** @typedef {"brush" | "harmonics" | "rectangle"} Tool */
 

@@ -9,8 +9,8 @@ import ipywidgets
 import numpy as np
 import traitlets
 
-from stemlab import picture as pictures
 from stemlab.errors import SettingError
+from stemlab.pictures import picture as pictures
 from stemlab.widgets import module, source
 from stemlab.widgets.maskview import grid_of
 from stemlab.widgets.player import StemPlayer
@@ -18,7 +18,7 @@ from stemlab.widgets.player import StemPlayer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stemlab.picture import Picture
+    from stemlab.pictures.picture import Picture
 
 
 class PaintMask(anywidget.AnyWidget):
@@ -46,7 +46,7 @@ class PaintMask(anywidget.AnyWidget):
 
     Examples
     --------
-    >>> from stemlab.picture import Picture
+    >>> from stemlab.pictures.picture import Picture
     >>> noise = np.random.default_rng(0).standard_normal((40, 2049, 2)).astype(np.complex64)
     >>> canvas = PaintMask(Picture.of(noise))
     >>> canvas.value = bytes([255]) * len(canvas.value)
@@ -54,8 +54,8 @@ class PaintMask(anywidget.AnyWidget):
     1.0
     """
 
-    _esm = module("controls.js", "axes.js", "cells.js", "paint.js")
-    _css = source("canvas.css") + source("paint.css")
+    _esm = module("paint.js")
+    _css = source("parts/canvas.css") + source("paint.css")
 
     # Bytes come from the page as a view of memory.
     value = traitlets.Bytes().tag(sync=True, from_json=lambda value, _: bytes(value))

@@ -1,13 +1,13 @@
 // StemPlayer's page side: the face of a player.
 
-import { audio, page } from "./engine.js";
-import { button, clock, drawBars, drawSong, element, frames, height, meter, percent, press, say, slider, waveform } from "./controls.js";
-import { LEVEL, showFaders, stemRow } from "./faders.js";
-import { Player } from "./transport.js";
+import { audio, page } from "./engine/output.js";
+import { button, clock, drawBars, drawSong, element, frames, height, meter, percent, press, say, slider, waveform } from "./parts/controls.js";
+import { LEVEL, showFaders, stemRow } from "./parts/faders.js";
+import { Player } from "./parts/transport.js";
 
 /**
  * @typedef {import("@anywidget/types").AnyModel<any>} Model
- * @typedef {import("./faders.js").Field} Field
+ * @typedef {import("./parts/faders.js").Field} Field
  */
 
 /** The face of a player. */

@@ -14,19 +14,19 @@ import numpy as np
 import traitlets as t
 
 from stemlab.errors import SettingError, StemlabError
+from stemlab.library.store import BLOCK, Store, Track
 from stemlab.separator import Separation, Separator
 from stemlab.spectral import Stft
-from stemlab.store import BLOCK, Store, Track
 from stemlab.widgets import WORKLET, module, source
-from stemlab.widgets.faders import Faders
-from stemlab.widgets.feed import Producer, Sender, replay, unhurried
+from stemlab.widgets.parts.faders import Faders
+from stemlab.widgets.parts.feed import Producer, Sender, replay, unhurried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from stemlab.audio import Audio
     from stemlab.separator import StemBlock
+    from stemlab.sound.audio import Audio
 
 PROGRESS = 0.4  # seconds between two reports of what is separated
 
@@ -47,7 +47,7 @@ class StemPlayer(Faders):
     Attributes
     ----------
     stems, levels, mutes, solos, pans, master
-        See `stemlab.widgets.faders.Faders`.
+        See `stemlab.widgets.parts.faders.Faders`.
     playing, position, duration
         Transport, in seconds.
     loop
@@ -55,13 +55,13 @@ class StemPlayer(Faders):
     error
         What is wrong, in one sentence, or ``""``. Nothing is raised: the widget shows it.
     track
-        The stems as far as they are there, a `stemlab.store.Track`; None after an error.
+        The stems as far as they are there, a `stemlab.library.store.Track`; None after an error.
     stft
         The transform of the blocks that `on_block` hands over.
 
     Examples
     --------
-    >>> from stemlab.audio import Audio
+    >>> from stemlab.sound.audio import Audio
     >>> tone = Audio(np.zeros((44_100, 2), np.float32))
     >>> player = StemPlayer({"vocals": tone, "drums": tone})
     >>> player.vocals = 0.5
@@ -73,7 +73,7 @@ class StemPlayer(Faders):
     >>> player.close()
     """
 
-    _esm = module("engine.js", "controls.js", "faders.js", "transport.js", "player.js")
+    _esm = module("player.js")
     _css = source("player.css")
     _worklet = t.Unicode(WORKLET).tag(sync=True)
     _key = t.Unicode().tag(sync=True)
@@ -161,7 +161,7 @@ class StemPlayer(Faders):
 
         Examples
         --------
-        >>> from stemlab.audio import Audio
+        >>> from stemlab.sound.audio import Audio
         >>> loud, soft = (Audio(np.full((44_100, 2), level, np.float32)) for level in (0.5, 0.1))
         >>> player = StemPlayer({"tone": loud})
         >>> player.replace({"tone": soft})

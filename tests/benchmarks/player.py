@@ -28,7 +28,7 @@ MOVES = 50
 PLACES = (0.9, 0.3, 0.6, 0.45, 0.75, 0.2, 0.97, 0.5)
 STEADY = """
 import numpy as np
-from stemlab.audio import Audio
+from stemlab.sound.audio import Audio
 from stemlab.widgets.player import StemPlayer
 player = StemPlayer({"steady": Audio(np.full((40 * 44_100, 2), 0.4, np.float32))})
 display(player, player.sliders)

@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "models" / "forge"))
 from spleeter_2stems import checkpoint
 
 from stemlab import demo
-from stemlab.audio import Audio, Reader, load, save
 from stemlab.model import StemModel, installed_runtimes, paths
 from stemlab.separator import Separator
+from stemlab.sound.audio import Audio, Reader, load, save
 
 RUNS = 3
 SPLEETER = """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Sound = np.ndarray[Any, np.dtype[np.float32]]
 
 RATE = 44_100
-VENDOR = Path(__file__).parents[2] / "stemlab/widgets/vendor/signalsmith-stretch.mjs"
+VENDOR = Path(__file__).parents[2] / "stemlab/widgets/engine/vendor/signalsmith-stretch.mjs"
 FACTORS = (0.84, 1.08, 1.16)
 SEMITONES = (-6, -1, 3)
 # stretch(samples of one channel, channels, factor, semitones, split) -> sound and milliseconds of

@@ -21,8 +21,8 @@ from chromium import chromium
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from stemlab import demo
-from stemlab.audio import Audio, load, save
 from stemlab.lab import unseen
+from stemlab.sound.audio import Audio, load, save
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,10 +25,10 @@ AMPLITUDE = 0.1
 # Tones, and drums that click on every beat; A and B differ in tempo and in where their beats are.
 MAKE = f"""
 import numpy as np
-from stemlab.audio import Audio
+from stemlab.sound.audio import Audio
 from stemlab.labs import decks
-from stemlab.rhythm import Rhythm
-from stemlab.widgets.decks import Deck
+from stemlab.library.rhythm import Rhythm
+from stemlab.widgets.decks.console import Deck
 
 def song(rhythm):
     time = np.arange({SECONDS} * {RATE}) / {RATE}

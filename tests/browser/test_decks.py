@@ -36,7 +36,7 @@ from desk import (
 )
 
 from stemlab import demo
-from stemlab.audio import load
+from stemlab.sound.audio import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,9 @@ def test_a_synced_deck_keeps_to_the_beat(notebook: Notebook, names: Names) -> No
 
 def test_a_jump_to_where_a_block_begins(notebook: Notebook, names: Names) -> None:
     """The stretch reads what lies before the playhead: it has to be fetched, too."""
-    notebook.run(f"from stemlab.store import BLOCK\ndesk.a.seek((170 * BLOCK + 100) / {RATE})")
+    notebook.run(
+        f"from stemlab.library.store import BLOCK\ndesk.a.seek((170 * BLOCK + 100) / {RATE})"
+    )
     notebook.run("desk.a.play(); desk.crossfader = 0")
     is_at(notebook, names.a, 63.3, 80)
     heard(notebook, names.desk, lambda sound: has(sound, FLAT))

@@ -22,7 +22,7 @@ from desk import (
 )
 
 from stemlab import demo
-from stemlab.audio import Audio, load, save
+from stemlab.sound.audio import Audio, load, save
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ import pytest
 from conftest import PATIENCE
 from scipy.signal import correlate
 
-from stemlab.audio import load
-from stemlab.metrics import conservation
+from stemlab.research.metrics import conservation
+from stemlab.sound.audio import load
 
 if TYPE_CHECKING:
     from conftest import Lab, Notebook

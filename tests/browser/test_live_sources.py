@@ -12,7 +12,7 @@ from conftest import FLAGS, MICROPHONE, PATIENCE, Lab, Notebook
 from test_live_page import RATE, delay
 
 from stemlab import demo
-from stemlab.audio import load
+from stemlab.sound.audio import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

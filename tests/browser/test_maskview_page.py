@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 TONES = {"vocals": 440.0, "drums": 1000.0, "bass": 110.0, "other": 3000.0}
 MAKE = f"""
 import numpy as np, psutil
-from stemlab.audio import Audio
+from stemlab.sound.audio import Audio
 from stemlab.widgets.maskview import MaskView
 from stemlab.widgets.player import StemPlayer
 time = np.arange(60 * 44_100) / 44_100
@@ -290,7 +290,7 @@ def test_the_frequency_axis_can_be_linear(notebook: Notebook) -> None:
 
 def test_a_picture_alone_has_its_own_levels_and_playhead(notebook: Notebook) -> None:
     notebook.run("""
-from stemlab.picture import Picture
+from stemlab.pictures.picture import Picture
 from stemlab.separator import Separation
 alone = MaskView(Picture.of_stems({name: tone.samples for name, tone in tones.items()}))
 alone.position = 2.5

@@ -27,7 +27,7 @@ AMPLITUDE = 0.2
 SECONDS = 40
 TONES_CELL = f"""
 import numpy as np
-from stemlab.audio import Audio
+from stemlab.sound.audio import Audio
 from stemlab.widgets.player import StemPlayer
 time = np.arange({SECONDS} * {RATE}) / {RATE}
 tones = {{
@@ -515,9 +515,9 @@ def test_a_slow_machine_is_told(lab: Lab) -> None:
     notebook.run("""
 import time
 from stemlab import demo
-from stemlab.audio import Audio, load
+from stemlab.sound.audio import Audio, load
 from stemlab.separator import Separator
-from stemlab.store import Store
+from stemlab.library.store import Store
 from stemlab.widgets.player import StemPlayer
 
 class Slow(Separator):

@@ -179,7 +179,7 @@ def test_what_is_wrong_is_told_beside_the_control(tuned: Notebook, lab: Lab) -> 
     tuned.run(f"""
 from pathlib import Path
 from stemlab import Audio, demo, load, save
-from stemlab.audio import RATE
+from stemlab.sound.audio import RATE
 for name, path in demo.stem_paths().items():
     Path({str(lab.root)!r}, "short").mkdir(exist_ok=True)
     save(Path({str(lab.root)!r}, "short", name + ".wav"), Audio(load(path).samples[: 5 * RATE]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from stemlab.tags import Tags, write_tags
+from stemlab.sound.tags import Tags, write_tags
 
 from .mixdown import stems
 from .tape import RATE, Samples

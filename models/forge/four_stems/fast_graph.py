@@ -29,7 +29,7 @@ from spleeter_2stems import checkpoint
 from four_stems import network, stand_in
 from four_stems.graphs import FRAMES, apart, load, times, write
 from four_stems.spleeter_encoders import read_encoders
-from stemlab import polyphase
+from stemlab.importers import polyphase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,7 @@ from spleeter_2stems import checkpoint
 from four_stems import network
 from four_stems.spleeter_encoders import read_encoders
 from four_stems.train import load_weights
-from stemlab import spleeter
+from stemlab.importers import spleeter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,7 +3,7 @@
     python models/forge/four_stems/live_graph.py WEIGHTS.npz FILE.tflite
 
 WEIGHTS is what `train.py` kept. What each layer keeps of the past travels as one vector, `state`,
-that starts as zeros; see `stemlab.stream_model`.
+that starts as zeros; see `stemlab.live.model`.
 """
 
 from __future__ import annotations

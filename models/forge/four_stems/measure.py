@@ -21,12 +21,12 @@ import soundfile
 import typer
 from music.pool import list_songs
 
-from stemlab.audio import Audio
-from stemlab.live_worker import Live
+from stemlab.live.worker import Live
 from stemlab.masks import apply, ideal_ratio_mask
-from stemlab.metrics import sdr
 from stemlab.model import Card
+from stemlab.research.metrics import sdr
 from stemlab.separator import Separator
+from stemlab.sound.audio import Audio
 
 if TYPE_CHECKING:
     from collections.abc import Callable

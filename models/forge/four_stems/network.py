@@ -4,9 +4,9 @@ Spleeter's encoders (Hennequin et al., JOSS 5(50), 2020) have heard 24 000 real 
 notice on the way down is read by a decoder that is small enough to train without an accelerator. A
 slim encoder of our own, on compressed magnitude, adds what theirs, on linear magnitude, pass over.
 
-Cells are handled in blocks of 2 × 2, as `stemlab.polyphase` describes: a grid [T, F, C] of cells
-is [T/2, F/2, 4·C] of blocks. Masks leave the network as blocks, in the order (cell of the block,
-channel, stem).
+Cells are handled in blocks of 2 × 2, as `stemlab.importers.polyphase` describes: a grid [T, F, C]
+of cells is [T/2, F/2, 4·C] of blocks. Masks leave the network as blocks, in the order (cell of the
+block, channel, stem).
 """
 
 from __future__ import annotations

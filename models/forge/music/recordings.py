@@ -26,7 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from music.pool import RATE, has_song, write_song
-from stemlab.audio import Audio, Reader, load, resample
+from stemlab.sound.audio import Audio, Reader, load, resample
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -29,7 +29,7 @@ from music.draw import chance, pick
 from music.effects import apply, bell, compression, drive, echo, highpass, lowpass, reverb, room
 from music.pool import RATE, has_song, write_song
 from music.singing import Manner, Note, Syllable, sing, syllables
-from stemlab.audio import load, resample
+from stemlab.sound.audio import load, resample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

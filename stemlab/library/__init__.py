@@ -1,0 +1,1 @@
+"""Songs kept and written, many at once; their beats and keys."""

@@ -1,0 +1,312 @@
+"""A song's stems as files: one folder a song, whole or not at all, never made twice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from stemlab.errors import AudioError, SettingError
+from stemlab.library.store import BLOCK, digest
+from stemlab.sound.audio import WRITE_SUFFIXES, Reader, Tags, Writer
+from stemlab.sound.stem_mp4 import StemFileWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stemlab.library.store import Track
+    from stemlab.separator import Separator, StemBlock
+    from stemlab.spectral import Samples
+
+STEM_FILE = "stem.mp4"
+FORMATS = (*sorted(suffix.lstrip(".") for suffix in WRITE_SUFFIXES), STEM_FILE)
+
+# Remembers which song, model and settings the files of a folder were made from.
+RECORD = ".stemlab.json"
+
+_PIECE = 16 * BLOCK  # samples of a track that are read at once
+# How the name of a folder of unfinished files begins.
+PART = ".stemlab-"
+
+
+@dataclass(frozen=True)
+class Export:
+    """What `export` wrote, or found written already.
+
+    Attributes
+    ----------
+    files
+        Path by stem name; for a stem file one path named ``"stem.mp4"``.
+    seconds
+        Length of the song.
+    reused
+        True if the files were there already, made from the same song in the same way.
+    """
+
+    files: dict[str, Path]
+    seconds: float
+    reused: bool
+
+
+def export(
+    song: Path,
+    folder: Path,
+    separator: Separator,
+    *,
+    kind: str = "wav",
+    stems: Sequence[str] = (),
+    force: bool = False,
+    progress: Callable[[float, float], object] | None = None,
+) -> Export:
+    """Separate a song into files.
+
+    Parameters
+    ----------
+    song
+        The file to separate.
+    folder
+        Where its stems go, as ``<stem>.<kind>``, or all in one ``<folder name>.stem.mp4``.
+    kind
+        One of `FORMATS`.
+    stems
+        Names of the stems wanted; all by default.
+    force
+        Separate again even if the files are there.
+    progress
+        Called with the seconds done and the seconds in all as blocks are finished.
+
+    Raises
+    ------
+    AudioError, SettingError
+        If the song cannot be read, the files cannot be written, or a name is unknown. Then, as
+        after an interruption, everything is as it was before.
+    """
+    wanted = check(separator, kind, stems)
+    names = {STEM_FILE: f"{folder.name}.{STEM_FILE}"} if kind == STEM_FILE else {}
+    names = names or {stem: f"{stem}.{kind}" for stem in wanted}
+    with Reader(song, separator.rate) as reader:
+        files = {name: folder / file for name, file in names.items()}
+        key = digest(song, separator)
+        made = _recorded(folder)
+        if not force and all(made.get(f.name) == key and f.is_file() for f in files.values()):
+            return Export(files, reader.length / reader.rate, reused=True)
+        with (
+            _new_folder(folder),
+            _beside(folder) as part,
+            contextlib.closing(separator.stream(reader.blocks())) as blocks,
+        ):
+            counted = _Counted(blocks, reader, progress)
+            write = _write_stem_file if kind == STEM_FILE else _write_stems
+            write(part, names, counted, reader, separator)
+            _move(part, folder, made | dict.fromkeys(names.values(), key))
+    return Export(files, counted.seconds, reused=False)
+
+
+def export_mix(track: Track, path: Path, gains: NDArray[np.float32], title: str = "") -> None:
+    """Write the sum of a track's stems, each with its gain.
+
+    Parameters
+    ----------
+    track
+        What is separated already.
+    path
+        Where to; the suffix chooses the format.
+    gains
+        Left and right of each stem, [stems, 2], as from `stemlab.mixer.Mix.gains`.
+    title
+        What the file says it is; by default the track's title.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be written. Nothing is left then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from stemlab.sound.audio import Audio, load
+    >>> from stemlab.library.store import Track
+    >>> track = Track.of({name: Audio(np.full((100, 2), 0.25, np.float32)) for name in "ab"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export_mix(track, Path(folder) / "mix.wav", np.array([[1, 1], [1, 0]], np.float32))
+    ...     load(Path(folder) / "mix.wav").samples[0].tolist()
+    [0.5, 0.25]
+    """
+    with Writer(path, track.rate, Tags(title=title or track.title)) as writer:
+        for _, stems in _pieces(track):
+            writer.write((stems * gains[:, None]).sum(0))
+
+
+def export_stem_file(track: Track, path: Path) -> None:
+    """Write a track as a ``.stem.mp4``.
+
+    Raises
+    ------
+    AudioError
+        If it has more than four stems, or the file cannot be written. Nothing is left then.
+    """
+    with StemFileWriter(path, track.names, track.rate, Tags(title=track.title)) as writer:
+        for mix, stems in _pieces(track):
+            writer.write(mix, stems)
+
+
+def _pieces(track: Track) -> Iterator[tuple[Samples, Samples]]:
+    for start in range(0, track.length, _PIECE):
+        yield track.read(start, _PIECE)
+
+
+def free_path(folder: Path, name: str, kind: str) -> Path:
+    """Return a path in a folder that no file has, numbered if need be; the folder is made.
+
+    Raises
+    ------
+    AudioError
+        If the folder cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first = free_path(Path(folder), "AC/DC", "wav")
+    ...     first.touch()
+    ...     first.name, free_path(Path(folder), "AC/DC", "wav").name
+    ('AC_DC.wav', 'AC_DC 2.wav')
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    plain = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name).strip(" .") or "untitled"
+    names = (f"{plain}{number}.{kind}" for number in ("", *(f" {n}" for n in range(2, 10_000))))
+    return next(folder / name for name in names if not (folder / name).exists())
+
+
+def check(separator: Separator, kind: str, stems: Sequence[str]) -> tuple[str, ...]:
+    """Return the stems wanted, in the model's order.
+
+    Raises
+    ------
+    SettingError
+        If the format or a stem is unknown, or the two do not go together.
+    """
+    if kind not in FORMATS:
+        raise SettingError(f"{kind}: no such format; choose one of {', '.join(FORMATS)}")
+    unknown = [stem for stem in stems if stem not in separator.stems]
+    if unknown:
+        raise SettingError(
+            f"{', '.join(unknown)}: no such stem; {separator.model.card.name} gives "
+            f"{', '.join(separator.stems)}"
+        )
+    if stems and kind == STEM_FILE:
+        raise SettingError("a stem.mp4 file holds all stems; leave out --stems or choose wav")
+    return tuple(stem for stem in separator.stems if not stems or stem in stems)
+
+
+def _recorded(folder: Path) -> dict[str, str]:
+    """Return the digest of each file that an earlier export left in the folder."""
+    try:
+        made: dict[str, str] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return made
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path) -> Iterator[None]:
+    """Make a folder and its parents; on any error take away those that are new."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        for path in new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        if isinstance(error, OSError):
+            raise AudioError(
+                f"{folder}: cannot be written ({error.strerror}); choose another folder with -o"
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    with TemporaryDirectory(prefix=PART, dir=folder) as part:
+        yield Path(part)
+
+
+def _move(part: Path, folder: Path, record: dict[str, str]) -> None:
+    """Put finished files in their place; the record goes last and vouches for them."""
+    for file in part.iterdir():
+        file.replace(folder / file.name)
+    written = part / RECORD
+    written.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    written.replace(folder / RECORD)
+
+
+class _Counted:
+    """Blocks on their way, the seconds done counted and reported."""
+
+    def __init__(
+        self,
+        blocks: Iterator[StemBlock],
+        reader: Reader,
+        progress: Callable[[float, float], object] | None,
+    ) -> None:
+        self.seconds = 0.0
+        self._blocks, self._reader, self._progress = blocks, reader, progress
+
+    def __iter__(self) -> Iterator[StemBlock]:
+        total = self._reader.length / self._reader.rate
+        for block in self._blocks:
+            yield block
+            self.seconds += len(block.mix) / self._reader.rate
+            if self._progress:
+                self._progress(self.seconds, total)
+
+
+def _write_stems(
+    part: Path,
+    names: dict[str, str],
+    blocks: Iterable[StemBlock],
+    reader: Reader,
+    separator: Separator,
+) -> None:
+    with ExitStack() as stack:
+        writers = {
+            separator.stems.index(stem): stack.enter_context(
+                Writer(part / file, reader.rate, _titled(reader.tags, stem))
+            )
+            for stem, file in names.items()
+        }
+        for block in blocks:
+            for index, writer in writers.items():
+                writer.write(block.stems[index])
+
+
+def _write_stem_file(
+    part: Path,
+    names: dict[str, str],
+    blocks: Iterable[StemBlock],
+    reader: Reader,
+    separator: Separator,
+) -> None:
+    path = part / names[STEM_FILE]
+    with StemFileWriter(path, separator.stems, reader.rate, reader.tags) as writer:
+        for block in blocks:
+            writer.write(block.mix, block.stems)
+
+
+def _titled(tags: Tags, stem: str) -> Tags:
+    return replace(tags, title=f"{tags.title} ({stem})") if tags.title else tags

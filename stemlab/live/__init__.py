@@ -1,0 +1,1 @@
+"""The same as it comes: the streaming model, its stems, its recording."""

@@ -1,0 +1,1 @@
+"""Spectrograms and masks as pictures; figures that are kept."""

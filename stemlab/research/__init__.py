@@ -1,0 +1,1 @@
+"""What stems are worth and what they cost: metrics, references, sweeps, benchmarks."""

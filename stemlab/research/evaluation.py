@@ -1,0 +1,195 @@
+"""How well a model does on songs whose stems are known, and how well it could."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stemlab.masks import (
+    Oracle,
+    apply,
+    ideal_binary_mask,
+    ideal_ratio_mask,
+    phase_sensitive_mask,
+)
+from stemlab.research.metrics import Sdr, bss_eval
+from stemlab.research.references import Mixed, match, references_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TypeAlias
+
+    from stemlab.research.references import Song, Target
+    from stemlab.separator import Separator
+    from stemlab.spectral import Samples, Spectrum, Stft
+
+    # In dB: "sdr", "si_sdr" and, where asked for, "bss_sdr", "isr", "sir" and "sar".
+    Scores: TypeAlias = dict[str, float]
+
+ORACLES: dict[str, Oracle] = {
+    "IRM": ideal_ratio_mask,
+    "IBM": ideal_binary_mask,
+    "PSM": phase_sensitive_mask,
+}
+"""Masks made from the references: the most that masks in a transform can do."""
+
+# Samples whose spectra the oracles hold at once.
+PIECE = 100_000
+
+
+def evaluate(
+    song: Song,
+    separator: Separator,
+    *,
+    bss: bool = False,
+    progress: Callable[[float], object] | None = None,
+) -> dict[str, Scores]:
+    """Separate a song block by block and return the scores of each stem in dB.
+
+    Parameters
+    ----------
+    song
+        From `stemlab.research.references.find_songs`. References shorter than the mixture end
+        in silence.
+    bss
+        Whether to add BSSEval's scores, see `stemlab.research.metrics.bss_eval`: some seconds of
+        work and 100 MB a stem for ten seconds of the song.
+    progress
+        Called with the seconds that have just been done.
+
+    Raises
+    ------
+    AudioError
+        If a file cannot be read.
+    SettingError
+        If a stem has no reference.
+    """
+    targets = match(separator.stems, song.stems)
+    accounts = [Sdr() for _ in targets]
+    kept: list[tuple[Samples, Samples]] = []
+    with ExitStack() as stack:
+        known = [
+            stack.enter_context(Mixed(references_of(song.stems, target), separator.rate))
+            for target in targets
+        ]
+        mix = stack.enter_context(Mixed(song.mixed, separator.rate))
+        for block in separator.stream(mix.blocks()):
+            estimates = grouped(block.stems, targets)
+            references = np.stack([reference.take(len(block.mix)) for reference in known])
+            for account, reference, estimate in zip(accounts, references, estimates, strict=True):
+                account.add(reference, estimate)
+            if bss:
+                kept.append((references, estimates))
+            if progress:
+                progress(len(block.mix) / separator.rate)
+    scores = [_scores(account) for account in accounts]
+    if kept:
+        references, estimates = (np.concatenate(parts, 1) for parts in zip(*kept, strict=True))
+        for score, more in zip(
+            scores, bss_eval(references, estimates, separator.rate), strict=True
+        ):
+            score.update(more)
+    return {target.name: score for target, score in zip(targets, scores, strict=True)}
+
+
+def score(references: Samples, estimates: Samples, rate: int, *, bss: bool = False) -> list[Scores]:
+    """Return the scores of stems in memory, in dB.
+
+    Parameters
+    ----------
+    references, estimates
+        [stems, samples, 2].
+    rate
+        Samples a second.
+    bss
+        Whether to add BSSEval's scores.
+    """
+    scores = []
+    for reference, estimate in zip(references, estimates, strict=True):
+        account = Sdr()
+        account.add(reference, estimate)
+        scores.append(_scores(account))
+    if bss:
+        for known, more in zip(scores, bss_eval(references, estimates, rate), strict=True):
+            known.update(more)
+    return scores
+
+
+def _scores(account: Sdr) -> Scores:
+    return {"sdr": account.value, "si_sdr": account.scale_invariant}
+
+
+def summed_up(songs: Iterable[Mapping[str, Scores]], how: str) -> dict[str, Scores]:
+    """Return the median or mean over songs of each stem's scores, leaving out unknown ones.
+
+    Examples
+    --------
+    >>> known = {"vocals": {"sdr": 5.0}}
+    >>> summed_up([known, {"vocals": {"sdr": float("nan")}}, known], "mean")
+    {'vocals': {'sdr': 5.0}}
+    """
+    values: dict[str, dict[str, list[float]]] = {}
+    for song in songs:
+        for stem, scores in song.items():
+            for name, value in scores.items():
+                known = values.setdefault(stem, {}).setdefault(name, [])
+                known += [] if math.isnan(value) else [value]
+    middle = statistics.median if how == "median" else statistics.fmean
+    return {
+        stem: {name: middle(known) if known else math.nan for name, known in scores.items()}
+        for stem, scores in values.items()
+    }
+
+
+def grouped(stems: Samples, targets: Sequence[Target]) -> Samples:
+    """Sum stems [stems, samples, 2] to what targets compare, [targets, samples, 2]."""
+    return np.stack([stems[list(target.stems)].sum(0) for target in targets])
+
+
+def ceilings(mix: Samples, references: Samples, stft: Stft) -> dict[str, Samples]:
+    """Separate a mixture with the masks of `ORACLES`.
+
+    Parameters
+    ----------
+    mix
+        [samples, 2].
+    references
+        [stems, samples, 2].
+    stft
+        The transform the masks are made and applied in.
+
+    Returns
+    -------
+    Stems [stems, samples, 2] by the name of the oracle.
+
+    Examples
+    --------
+    >>> from stemlab.research.metrics import sdr
+    >>> from stemlab.spectral import Stft
+    >>> low, high = (np.sin(np.arange(9000) * f)[:, None].repeat(2, 1) for f in (0.1, 1))
+    >>> found = ceilings(low + high, np.stack([low, high]), Stft(1024, 256))
+    >>> sdr(low, found["IRM"][0]) > 40
+    True
+    """
+    stems, length = references.shape[:2]
+    # The channels of the mixture and of all references, transformed together.
+    channels = np.concatenate([mix, *references], axis=1, dtype=np.float32)
+    analyser, synthesiser = stft.analyser(), stft.synthesiser()
+
+    def separate(spectra: Spectrum) -> Samples:
+        """Return the samples [n, 2, stems, oracles] that these frames complete."""
+        spectra = spectra.reshape(*spectra.shape[:2], 1 + stems, 2).swapaxes(2, 3)
+        masks = [oracle(spectra[..., 1:]) for oracle in ORACLES.values()]
+        return synthesiser.push(np.stack([apply(mask, spectra[..., 0]) for mask in masks], axis=-1))
+
+    pieces = (channels[start : start + PIECE] for start in range(0, length, PIECE))
+    done = [separate(analyser.push(piece)) for piece in pieces]
+    sound = np.concatenate([*done, separate(analyser.flush())])[:length]
+    return {
+        name: np.ascontiguousarray(np.moveaxis(sound[..., i], -1, 0))
+        for i, name in enumerate(ORACLES)
+    }

@@ -1,0 +1,1 @@
+"""Files and samples: decoding, writing, tags, stem files, queues of samples."""

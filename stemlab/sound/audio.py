@@ -1,0 +1,500 @@
+"""Sound files in and out: any format, rate and channel count becomes float32 stereo blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import io
+import math
+import secrets
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stemlab.errors import AudioError, AudioWarning
+from stemlab.sound.decoders import AUDIO_SUFFIXES, open_source
+from stemlab.sound.fifo import reblock
+from stemlab.sound.tags import Tags, read_tags, write_tags
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+    from typing import Any
+
+    import numpy.typing as npt
+    from typing_extensions import Buffer, Self
+
+    from stemlab.sound.decoders import Source
+
+    Samples = npt.NDArray[np.float32]
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "RATE",
+    "WRITE_SUFFIXES",
+    "Audio",
+    "AudioWarning",
+    "Reader",
+    "Tags",
+    "Writer",
+    "load",
+    "resample",
+    "save",
+]
+
+RATE = 44_100
+"""Samples a second of everything inside stemlab."""
+
+# What soxr's filter rings, in output samples: starting so much earlier changes nothing above
+# -118 dB (measured from 1 to 768 kHz).
+_RINGING = 8192
+
+# libsndfile's Vorbis encoder overruns its stack when it is given much at once.
+_PIECE = 4096
+
+_FORMATS: dict[str, dict[str, Any]] = {
+    ".wav": {"format": "WAV", "subtype": "FLOAT"},
+    ".flac": {"format": "FLAC", "subtype": "PCM_24"},
+    ".ogg": {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.2},
+    ".mp3": {"format": "MP3", "bitrate_mode": "VARIABLE", "compression_level": 0.0},
+}
+WRITE_SUFFIXES = frozenset(_FORMATS)
+"""What `Writer` can write."""
+
+_WAV_LIMIT = 2**32 - 2**16  # a RIFF size has 32 bits; the rest is for header and tags
+
+
+@dataclasses.dataclass(frozen=True)
+class Audio:
+    """A stretch of stereo sound.
+
+    Parameters
+    ----------
+    samples
+        float32 ``[samples, 2]``, full scale ±1.
+    rate
+        Samples a second.
+
+    Examples
+    --------
+    >>> Audio(np.zeros((22_050, 2), np.float32)).duration
+    0.5
+    """
+
+    samples: Samples
+    rate: int = RATE
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate
+
+
+class Reader:
+    """A sound file, read in blocks with memory that does not grow with its length.
+
+    Parameters
+    ----------
+    path
+        A file with one of `AUDIO_SUFFIXES`.
+    rate
+        Samples a second wanted; the sound is resampled to it.
+    stream
+        Which audio stream of the file; only mp4 files have more than one.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, damaged, empty or not sound.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     song = Path(folder) / "song.flac"
+    ...     save(song, Audio(np.zeros((1000, 2), np.float32)))
+    ...     with Reader(song) as reader:
+    ...         [len(block) for block in reader.blocks(size=400)]
+    [400, 400, 200]
+    """
+
+    def __init__(self, path: str | os.PathLike[str], rate: int = RATE, *, stream: int = 0) -> None:
+        self.path = Path(path)
+        self.rate = rate
+        self._stream = stream
+        self._source = open_source(self.path, stream)
+
+    @property
+    def length(self) -> int:
+        """Samples at `rate` that the header promises; 0 if it does not say.
+
+        Exact for whole wav, flac, aiff, ogg, opus, mp3 with a Xing header and mp4 files: the file's
+        ``samples · rate / its rate``, rounded, halves up. An estimate for aac, webm and other mp3
+        files, and too much for files that are cut off: what `blocks` yields is what there is.
+        """
+        up, down = _ratio(self._source.rate, self.rate)
+        return (2 * self._source.length * up + down) // (2 * down)
+
+    @functools.cached_property
+    def tags(self) -> Tags:
+        """Title, artist and so on, and the cover."""
+        return read_tags(self.path)
+
+    def blocks(self, size: int = 65_536, start: int = 0) -> Iterator[Samples]:
+        """Yield the sound from sample ``start`` on.
+
+        The samples are the same wherever one starts (below -110 dB where they are resampled).
+        One `Reader` gives one stream at a time: a new one ends those before it.
+
+        Parameters
+        ----------
+        size
+            Samples a block; the last may be shorter.
+        start
+            First sample, counted at `rate`.
+
+        Yields
+        ------
+        ndarray
+            float32 ``[size, 2]``.
+
+        Raises
+        ------
+        AudioError
+            If there is no sound at all, or a sample is not a number.
+
+        Warns
+        -----
+        AudioWarning
+            If the file ends before its stated length.
+        """
+        self.close()
+        self._source = source = open_source(self.path, self._stream)
+        up, down = _ratio(source.rate, self.rate)
+        # Output sample k·up falls on input sample k·down: only there may a resampler start.
+        k = max(0, start - _RINGING) // up if up != down else start
+        pieces = _counted(source.read(k * down), self.path, k * down, source)
+        resampled = _resampled(pieces, source.rate, self.rate)
+        yield from reblock(_skipped(resampled, start - k * up), size)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _ratio(source_rate: int, rate: int) -> tuple[int, int]:
+    divisor = math.gcd(source_rate, rate)
+    return rate // divisor, source_rate // divisor
+
+
+def _counted(
+    pieces: Iterable[Samples], path: Path, begin: int, source: Source
+) -> Iterator[Samples]:
+    """Pass pieces on, and tell if they end before the header says."""
+    end = begin
+    for piece in pieces:
+        end += len(piece)
+        yield piece
+    if not end:
+        raise AudioError(f"{path}: has a header but holds no sound; copy or export it again")
+    if source.exact and end < source.length:
+        warnings.warn(
+            f"{path}: breaks off after {end / source.rate:.2f} of"
+            f" {source.length / source.rate:.2f} s; copy it again to have it whole",
+            AudioWarning,
+            stacklevel=4,
+        )
+
+
+def _resampled(pieces: Iterable[Samples], source_rate: int, rate: int) -> Iterator[Samples]:
+    if source_rate == rate:
+        yield from pieces
+        return
+    import soxr
+
+    stream = soxr.ResampleStream(source_rate, rate, 2, dtype="float32")
+    for piece in pieces:
+        yield stream.resample_chunk(np.ascontiguousarray(piece))
+    yield stream.resample_chunk(np.zeros((0, 2), np.float32), last=True)
+
+
+def _skipped(pieces: Iterable[Samples], count: int) -> Iterator[Samples]:
+    for piece in pieces:
+        yield piece[count:]
+        count = max(0, count - len(piece))
+
+
+def load(path: str | os.PathLike[str], rate: int = RATE) -> Audio:
+    """Read a whole sound file.
+
+    Parameters
+    ----------
+    path
+        A file with one of `AUDIO_SUFFIXES`.
+    rate
+        Samples a second wanted.
+
+    Returns
+    -------
+    Audio
+        All of its samples, float32 ``[samples, 2]``.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, damaged, empty or not sound.
+    """
+    with Reader(path, rate) as reader:
+        return Audio(np.concatenate(list(reader.blocks())), rate)
+
+
+def resample(audio: Audio, rate: int) -> Audio:
+    """Change the sampling rate with soxr's high-quality filter.
+
+    Parameters
+    ----------
+    audio
+        Any sound.
+    rate
+        Samples a second wanted.
+
+    Returns
+    -------
+    Audio
+        ``samples · rate / audio.rate`` samples, rounded, halves up.
+
+    Examples
+    --------
+    >>> len(resample(Audio(np.zeros((48_000, 2), np.float32), 48_000), RATE).samples)
+    44100
+    """
+    pieces = _resampled([audio.samples], audio.rate, rate)
+    return Audio(np.concatenate(list(pieces)), rate)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one sentence why a file cannot be written, whichever library finds out."""
+    import mutagen
+    import soundfile
+
+    try:
+        yield
+    except (OSError, AssertionError, mutagen.MutagenError, soundfile.LibsndfileError) as error:
+        # soundfile only says "system error", or asserts that all was written.
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        raise AudioError(
+            f"{path}: cannot be written ({reason});"
+            " choose a folder that exists, has room and may be written to"
+        ) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``, and move it there if all goes well.
+
+    Parameters
+    ----------
+    path
+        The file to be; its folder must exist.
+
+    Yields
+    ------
+    Path
+        A hidden empty file in the same folder with the same suffix. On any error it is removed.
+
+    Raises
+    ------
+    AudioError
+        If the folder is missing or full, or may not be written to.
+    """
+    part = path.with_name(f".stemlab-{secrets.token_hex(8)}{path.suffix}")
+    try:
+        with writing(path):
+            part.open("xb").close()
+        yield part
+        with writing(path):
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_finite(path: Path, block: Samples) -> None:
+    """Refuse to write what is no sound: infinite or not a number."""
+    if not np.isfinite(block).all():
+        raise AudioError(f"{path}: refused, a sample is infinite or not a number; mend its source")
+
+
+def warn_clipping(path: Path, peak: float) -> None:
+    """Warn if a written file goes over full scale, where its format clips."""
+    if peak > 1:
+        warnings.warn(
+            f"{path}: peaks {20 * math.log10(peak):.1f} dB over full scale and is clipped there;"
+            " lower its level or use wav",
+            AudioWarning,
+            stacklevel=4,
+        )
+
+
+class _Disk(io.FileIO):
+    """A file that notes why a write failed: of those on closing, libsndfile says nothing."""
+
+    error: OSError | None = None
+
+    def write(self, data: Buffer, /) -> int:
+        view = memoryview(data)
+        done = 0
+        try:
+            while done < len(view):
+                done += super().write(view[done:])
+        except OSError as error:
+            self.error = error
+        return done
+
+    def check(self) -> None:
+        """Raise what went wrong."""
+        if self.error is not None:
+            raise self.error
+
+
+class Writer:
+    """A sound file, written block by block under another name until it is whole.
+
+    wav holds float32, so that nothing clips and stems still sum to their mix; flac has 24 bits,
+    ogg is Vorbis of quality 8, mp3 LAME's best variable rate.
+
+    Parameters
+    ----------
+    path
+        Where to; the suffix, one of `WRITE_SUFFIXES`, chooses the format.
+    rate
+        Samples a second.
+    tags
+        What to write beside the sound.
+
+    Raises
+    ------
+    AudioError
+        If the format is unknown or cannot hold the rate, or the folder cannot be written to.
+
+    Warns
+    -----
+    AudioWarning
+        If sound in a format that clips goes over full scale.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Writer(Path(folder) / "tone.wav") as writer:
+    ...         writer.write(np.full((100, 2), 0.5, np.float32))
+    ...     load(Path(folder) / "tone.wav").samples.max()
+    0.5
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], rate: int = RATE, tags: Tags | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.rate = rate
+        self.tags = tags
+        self._suffix = self.path.suffix.lower()
+        self._peak = 0.0
+        self._length = 0
+        if self._suffix not in WRITE_SUFFIXES:
+            known = " ".join(sorted(WRITE_SUFFIXES))
+            raise AudioError(f"{path}: not a format that can be written; use one of {known}")
+
+    def __enter__(self) -> Self:
+        import soundfile
+
+        with contextlib.ExitStack() as stack:
+            self._part = stack.enter_context(replacing(self.path))
+            self._disk = stack.enter_context(_Disk(self._part, "w+"))
+            try:
+                self._file = soundfile.SoundFile(
+                    self._disk, "w", self.rate, 2, **_FORMATS[self._suffix]
+                )
+            except soundfile.LibsndfileError as error:
+                reason = error.error_string.removeprefix("Error : ").rstrip(".")
+                raise AudioError(f"{self.path}: {reason}; use wav or flac") from error
+            stack.push(self._finish)
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, block: Samples) -> None:
+        """Append a block.
+
+        Parameters
+        ----------
+        block
+            float32 ``[samples, 2]``.
+
+        Raises
+        ------
+        AudioError
+            If a sample is not a number, the disk is full or the file would be too long.
+        """
+        check_finite(self.path, block)
+        self._length += len(block)
+        if self._suffix == ".wav" and self._length * 8 > _WAV_LIMIT:
+            raise AudioError(f"{self.path}: is too long for wav, which ends at 4 GiB; use flac")
+        self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
+        with writing(self.path):
+            for i in range(0, len(block), _PIECE):
+                self._file.write(block[i : i + _PIECE])
+                self._disk.check()
+
+    def _finish(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        with writing(self.path):
+            self._file.close()
+            self._disk.close()
+            self._disk.check()
+            if error is None and self.tags:
+                write_tags(self._part, self.tags)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+        if error is None and self._suffix != ".wav":
+            warn_clipping(self.path, self._peak)
+
+
+def save(path: str | os.PathLike[str], audio: Audio, tags: Tags | None = None) -> None:
+    """Write a whole sound file.
+
+    Parameters
+    ----------
+    path
+        Where to; the suffix, one of `WRITE_SUFFIXES`, chooses the format.
+    audio
+        What to write.
+    tags
+        What to write beside the sound.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be written; nothing is left behind then.
+    """
+    with Writer(path, audio.rate, tags) as writer:
+        writer.write(audio.samples)

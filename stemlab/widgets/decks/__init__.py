@@ -1,0 +1,1 @@
+"""The decks: console, turntable, close-up, crate, MIDI."""

@@ -1,0 +1,431 @@
+"""Decks: two songs side by side as a DJ plays them, stem by stem and beat on beat."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import time
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import ipywidgets
+import numpy as np
+import traitlets as t
+
+from stemlab.errors import AudioError, SettingError, StemlabError
+from stemlab.library.export import STEM_FILE, export_mix, export_stem_file, free_path
+from stemlab.library.rhythm import Rhythm, warm_up
+from stemlab.library.store import FINAL, Store
+from stemlab.separator import Separator
+from stemlab.widgets import WORKLET, module, source
+from stemlab.widgets.decks.crate import (
+    Preparation,
+    entries,
+    entry,
+    find_rhythm,
+    keep_rhythm,
+    kept_rhythm,
+)
+from stemlab.widgets.parts.recorder import Recording
+from stemlab.widgets.player import StemPlayer
+
+if TYPE_CHECKING:
+    from stemlab.library.store import Track
+    from stemlab.separator import Separation
+    from stemlab.sound.audio import Audio
+
+CUES = 4
+"""Hot cues of a deck."""
+CURVES = ("constant power", "linear", "cut")
+"""How the two decks share the sound as the crossfader moves."""
+PRESETS = ("All", "Acapella", "Instrumental", "Vocals 50 %", "Drums only", "No drums")
+"""What `Deck.blend` can go over to."""
+KINDS = ("wav", "flac")
+"""Formats of recordings and exports."""
+MIX = "mix"
+"""What `Decks.save` calls a deck's stems as the faders stand."""
+SHOWN = 0.3  # seconds between two songs of a crate that are shown
+
+# The library ends with a processor of its own, which mixes nothing; ours takes its place.
+_VENDORED = 'import { SignalsmithStretch } from "./vendor/signalsmith-stretch.mjs";\n'
+_LIBRARY = source("engine/vendor/signalsmith-stretch.mjs").partition(
+    "function registerWorkletProcessor("
+)
+_STRETCH = f"{_LIBRARY[0]}\n{module('engine/stretch.js').replace(_VENDORED, '')}"
+
+
+class Deck(StemPlayer):
+    """A player whose tempo, key, cues and channel can be worked; `Decks` shows it.
+
+    Parameters
+    ----------
+    song, separator, store
+        As for `StemPlayer`.
+    rhythm
+        Where the beats are; found in a thread if it is not given.
+
+    Attributes
+    ----------
+    bpm, first_beat, key
+        As in `stemlab.library.rhythm.Rhythm`; assign to correct them.
+    tempo
+        Speed with the pitch kept: 1 as recorded, the fader reaches from 0.84 to 1.16.
+    semitones
+        Shift of the key, -6 to 6, with the tempo kept.
+    synced
+        Whether the deck keeps to the other's tempo.
+    cue, cues
+        Seconds of the cue point and of the four hot cues; -1 where there is none.
+    eq, kills
+        Decibels of low, middle and high, and which of them are silent.
+    filter
+        -1 to 0 takes the highs away, 0 to 1 the lows.
+    pfl
+        Whether the headphones hear the deck, ahead of the crossfader (pre-fader listen).
+
+    Examples
+    --------
+    >>> from stemlab.sound.audio import Audio
+    >>> tone = Audio(np.zeros((44_100, 2), np.float32))
+    >>> deck = Deck({"vocals": tone, "drums": tone}, rhythm=Rhythm(120, 0.25, "A minor", 1))
+    >>> deck.bpm, deck.rhythm.camelot
+    (120.0, '8A')
+    >>> deck.close()
+    """
+
+    _esm = "export default {};"
+    _css = ""
+    _worklet = t.Unicode().tag(sync=True)  # the page has it from `Decks`
+    bpm = t.Float(min=0).tag(sync=True)
+    first_beat = t.Float().tag(sync=True)
+    key = t.Unicode().tag(sync=True)
+    tempo = t.Float(1.0, min=0.5, max=2).tag(sync=True)
+    semitones = t.Int(0, min=-6, max=6).tag(sync=True)
+    synced = t.Bool().tag(sync=True)
+    cue = t.Float().tag(sync=True)
+    cues = t.List(t.Float(), [-1.0] * CUES, minlen=CUES, maxlen=CUES).tag(sync=True)
+    eq = t.List(t.Float(min=-26, max=6), [0.0] * 3, minlen=3, maxlen=3).tag(sync=True)
+    kills = t.List(t.Bool(), [False] * 3, minlen=3, maxlen=3).tag(sync=True)
+    filter = t.Float(0.0, min=-1, max=1).tag(sync=True)
+    pfl = t.Bool().tag(sync=True)
+    listening = t.Bool().tag(sync=True)
+
+    def __init__(
+        self,
+        song: str | Path | Audio | Separation | dict[str, Audio],
+        separator: Separator | None = None,
+        *,
+        store: Store | None = None,
+        rhythm: Rhythm | None = None,
+    ) -> None:
+        self.path = Path(song).resolve() if isinstance(song, (str, Path)) else None
+        super().__init__(song, separator, store=store)
+        if not self.track:
+            return
+        rhythm = rhythm or kept_rhythm(self.track)
+        if rhythm:
+            self.rhythm = rhythm
+        else:
+            Thread(target=self._listen, args=(self.track,), daemon=True).start()
+        self.observe(self._keep, ["bpm", "first_beat", "key"])
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """Tempo, beats and key as they stand; assign another to correct them."""
+        return Rhythm(self.bpm, self.first_beat, self.key, float(self.bpm > 0))
+
+    @rhythm.setter
+    def rhythm(self, rhythm: Rhythm) -> None:
+        with self.hold_sync():
+            # The tempo last: who sees it may correct the others.
+            self.key, self.first_beat, self.bpm = rhythm.key, rhythm.first_beat, rhythm.bpm
+
+    def blend(self, preset: str, beats: float = 0) -> None:
+        """Have the page go over to one of `PRESETS` in some beats."""
+        self.send({"kind": "blend", "preset": preset, "beats": beats})
+
+    def whole(self) -> Track:
+        """Return the track when all of it is separated, waiting for that.
+
+        Raises
+        ------
+        AudioError
+            If there is none.
+        """
+        while not self.error and self.track and (self.track.states < FINAL).any():
+            if self.comm is None:
+                raise AudioError(f"{self.title}: taken off the deck before it was separated")
+            time.sleep(0.1)
+        if not self.track or self.error:
+            raise AudioError(self.error or "there is no song on this deck; load one")
+        return self.track
+
+    def _listen(self, track: Track) -> None:
+        self.listening = True
+        found = find_rhythm(track)
+        if not self.bpm:  # nobody was quicker
+            self.rhythm = found
+        self.listening = False
+
+    def _keep(self, _change: Any) -> None:
+        """Keep what was found or corrected beside the stems."""
+        if self.track:
+            keep_rhythm(self.track, self.rhythm)
+
+
+class Decks(anywidget.AnyWidget):
+    """Two decks, the mixer between them, and the master.
+
+    Parameters
+    ----------
+    a, b
+        The decks; None is an empty one.
+
+    Attributes
+    ----------
+    crossfader
+        0 is deck A alone, 1 is deck B alone.
+    curve
+        One of `CURVES`.
+    master
+        Level of the sum, 0 to 1.5. A limiter follows it.
+    beats
+        Beats that a preset takes to come.
+    folder
+        Where the songs of the crate are; below the decks they can be loaded.
+    songs
+        What is in the crate, a dict for each `stemlab.widgets.decks.crate.Entry`.
+    preparing
+        The share that is done, 0 to 1, of each song that is being separated or waits for it, by
+        path.
+    error
+        What is wrong with the folder or a song of it, in one sentence, or ``""``.
+    out
+        Where recordings and exports go; by default where the kernel works.
+    kind
+        Their format, one of `KINDS`.
+    recording
+        Whether what is heard is being recorded, on the page where that was asked for.
+    note
+        What became of the last recording or export, in one sentence.
+    """
+
+    _esm = module("decks/console.js")
+    _css = source("player.css") + source("decks/console.css")
+    _worklet = t.Unicode(WORKLET).tag(sync=True)
+    _stretch = t.Unicode(_STRETCH).tag(sync=True)
+    _key = t.Unicode().tag(sync=True)
+    a = t.Instance(Deck, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
+    b = t.Instance(Deck, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
+    crossfader = t.Float(0.5, min=0, max=1).tag(sync=True)
+    curve = t.Enum(CURVES, CURVES[0]).tag(sync=True)
+    curves = t.List(t.Unicode(), list(CURVES)).tag(sync=True)
+    master = t.Float(1.0, min=0, max=1.5).tag(sync=True)
+    beats = t.Int(4, min=0, max=32).tag(sync=True)
+    folder = t.Unicode().tag(sync=True)
+    songs = t.List(t.Dict()).tag(sync=True)
+    preparing = t.Dict().tag(sync=True)
+    error = t.Unicode().tag(sync=True)
+    out = t.Unicode().tag(sync=True)
+    kind = t.Enum(KINDS, KINDS[0]).tag(sync=True)
+    recording = t.Bool().tag(sync=True)
+    note = t.Unicode().tag(sync=True)
+    _recordist = t.Unicode().tag(sync=True)  # the page that records
+    _recorder = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
+    _stream = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
+
+    def __init__(self, a: Deck | None = None, b: Deck | None = None) -> None:
+        # The page must know the name from the start.
+        key = uuid.uuid4().hex
+        self._songs = Lock()
+        self._take: Recording | None = None
+        self._preparation = Preparation(self._prepared_to, self._look_again, self._complain)
+        super().__init__(model_id=key, _key=key, a=a, b=b, out=str(Path.cwd()))
+        self.on_msg(self._receive)
+        atexit.register(self.close)
+        if not (a and a.listening) and not (b and b.listening):
+            _warm_up_once()
+
+    @property
+    def stream(self) -> Any:
+        """The sound of the master as an ipywebrtc MediaStream, to record."""
+        import ipywebrtc
+
+        if self._stream is None:
+            self._stream = ipywebrtc.MediaStream()
+        return self._stream
+
+    def load(self, side: str, song: str | Path) -> None:
+        """Put a song on deck ``"a"`` or ``"b"`` in place of what is there."""
+        before = getattr(self, side)
+        self.set_trait(side, Deck(song))
+        if before:
+            before.close()
+
+    @t.observe("a", "b")
+    def _follow(self, change: Any) -> None:
+        if change["new"]:
+            change["new"].observe(self._learn, ["bpm", "key", "separated"])
+
+    def _learn(self, change: Any) -> None:
+        """Let the crate know what a deck found out about its song."""
+        path = change["owner"].path
+        if path and (change["name"] != "separated" or change["new"] == 1):
+            self._look_again(path)
+
+    def prepare(self, *songs: str | Path) -> None:
+        """Separate songs in the background, ahead of time; without names all of the crate."""
+        self._preparation.add(map(str, songs or [song["path"] for song in self.songs]))
+
+    def save(self, side: str, what: str) -> Path:
+        """Write what is on deck ``"a"`` or ``"b"``, when it is separated, to a new file in `out`.
+
+        Parameters
+        ----------
+        side
+            Which deck.
+        what
+            A stem, ``"mix"`` for all of them as the faders stand, or ``"stem.mp4"``.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        AudioError, SettingError
+            If there is no such deck or stem, or the file cannot be written.
+        """
+        deck: Deck | None = getattr(self, side)
+        if not deck:
+            raise AudioError(f"there is no song on deck {side.upper()}; load one")
+        track, folder = deck.whole(), Path(self.out).expanduser()
+        if what == STEM_FILE:
+            path = free_path(folder, track.title, STEM_FILE)
+            export_stem_file(track, path)
+            return path
+        if what not in (*track.names, MIX):
+            raise SettingError(f"no stem {what!r} here; there are {', '.join(track.names)}")
+        title = f"{track.title} ({what})" if track.title else what
+        only = np.repeat(np.array([[name == what] for name in track.names], np.float32), 2, axis=1)
+        path = free_path(folder, title, self.kind)
+        export_mix(track, path, deck.mix.gains() if what == MIX else only, title)
+        return path
+
+    @t.observe("recording")
+    def _record(self, change: Any) -> None:
+        if change["new"] and not self._take:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Open a file, and give the page the recorder that fills it."""
+        import ipywebrtc
+
+        name = time.strftime("stemlab %Y-%m-%d %H.%M.%S")
+        try:
+            path = free_path(Path(self.out).expanduser(), name, self.kind)
+        except StemlabError as error:
+            self.recording, self.note = False, str(error)
+            return
+        self._take = Recording(path, self._recorded)
+        self.note = f"Recording to {path}"
+        if self._recorder is None:
+            self._recorder = ipywebrtc.AudioRecorder(stream=self.stream)
+
+    def _recorded(self, sentence: str) -> None:
+        self._take = None
+        self.recording, self.note = False, sentence
+
+    def _save(self, side: str, what: str) -> None:
+        """Save as the page asked, and tell it where."""
+        self.note = f"Saving {what} of deck {side.upper()}…"
+        try:
+            self.note = f"Saved {self.save(side, what)}"
+        except StemlabError as error:
+            self.note = f"Not saved: {error}"
+
+    @t.observe("folder")
+    def _browse(self, _change: Any) -> None:
+        Thread(target=self._look, args=(self.folder,), daemon=True).start()
+
+    def _look(self, folder: str) -> None:
+        """Show the songs of a folder one by one, until another is chosen."""
+        self.songs, self.error = [], ""
+        if not folder:
+            return
+        found: list[dict[str, Any]] = []
+        shown = time.monotonic()
+        try:
+            for song in entries(folder, Separator(), Store()):
+                if folder != self.folder:
+                    return
+                found.append(asdict(song))
+                if time.monotonic() - shown > SHOWN:
+                    self.songs, shown = list(found), time.monotonic()
+        except StemlabError as error:
+            self._complain(str(error))
+        self.songs = found
+
+    def _look_again(self, path: str | Path) -> None:
+        """Bring what the crate says of a song up to date."""
+        with self._songs:
+            same = [Path(song["path"]).resolve() == Path(path).resolve() for song in self.songs]
+            self.songs = [
+                asdict(entry(Path(song["path"]), Separator(), Store())) if this else song
+                for song, this in zip(self.songs, same, strict=True)
+            ]
+
+    def _prepared_to(self, shares: dict[str, float]) -> None:
+        self.preparing = shares
+
+    def _complain(self, sentence: str) -> None:
+        self.error = sentence
+
+    def _receive(self, _widget: Any, message: dict[str, Any], buffers: Any) -> None:
+        match message:
+            case {"kind": "load", "side": "a" | "b" as side, "path": str(path)}:
+                self.load(side, path)
+            case {"kind": "prepare", "paths": list(paths)}:
+                self.error = ""
+                self._preparation.add(paths)
+            case {"kind": "cancel", "paths": list(paths)}:
+                self._preparation.cancel(paths)
+            case {"kind": "save", "side": "a" | "b" as side, "what": str(what)}:
+                Thread(target=self._save, args=(side, what), daemon=True).start()
+            case {"kind": "recorded", "last": True} if self._take:
+                self._take.end()
+            case {"kind": "recorded"} if self._take:
+                self._take.add(bytes(buffers[0]))
+
+    def play(self) -> None:
+        """Start both decks at the same sample."""
+        self.send({"kind": "together"})
+
+    def mashup(self, beats: float = 0) -> None:
+        """Go over to the vocals of A above the rest of B in some beats."""
+        self.crossfader = 0.5
+        for deck, preset in ((self.a, "Acapella"), (self.b, "Instrumental")):
+            if deck:
+                deck.blend(preset, beats)
+
+    def close(self) -> None:
+        """Stop both decks, and what is under way."""
+        atexit.unregister(self.close)
+        self._preparation.close()
+        if self._take:
+            self._take.close()
+        for deck in (self.a, self.b):
+            if deck:
+                deck.close()
+        super().close()
+
+
+@functools.cache
+def _warm_up_once() -> None:
+    """Have librosa compile before the first song without beats is loaded."""
+    Thread(target=warm_up, name="stemlab warm-up", daemon=True).start()

@@ -1,0 +1,494 @@
+// A deck on the page: a song at any tempo and in any key, its beats, cues and loops, and its channel of the mixer.
+
+import { Deck } from "../engine/output.js";
+import { Player } from "../parts/transport.js";
+
+const SOON = 0.1; // seconds from a wish to a jump that must fall on time
+const BEND = 0.04; // by which a nudge is faster or slower
+const STEP = 25; // ms between two steps of a blend
+const FINE = 256; // samples in a column of the close-up waveform
+const TAPS_FORGOTTEN = 2; // seconds without a tap after which the next is a first one
+const BANDS = [250, 2500]; // Hz between low, middle and high
+const BUTTERWORTH = 20 * Math.log10(Math.SQRT1_2); // Q of low- and high-passes is in dB
+const NYQUIST = 22050;
+const GLIDE = 0.02; // seconds
+const IN_STEP = 0.002; // seconds off the beat that are not worth a jump
+const LOST = 0.025; // seconds off the beat that one hears,
+const LOST_FOR = 500; // once they last as many ms
+const SETTLED = 300; // ms after a jump in which the reports of what was before have come
+
+/** What each preset makes of a stem's level. @type {Record<string, (stem: string) => number>} */
+export const PRESETS = {
+  All: () => 1,
+  Acapella: (stem) => Number(stem === "vocals"),
+  Instrumental: (stem) => Number(stem !== "vocals"),
+  "Vocals 50 %": (stem) => (stem === "vocals" ? 0.5 : 1),
+  "Drums only": (stem) => Number(stem === "drums"),
+  "No drums": (stem) => Number(stem !== "drums"),
+};
+
+/** @param {number} value @param {number} span */
+const modulo = (value, span) => ((value % span) + span) % span;
+
+/** Moves a parameter without a click, and to the value itself. @param {AudioParam} param @param {number} value @param {BaseAudioContext} context */
+export function glide(param, value, context) {
+  param.cancelScheduledValues(context.currentTime);
+  param.setValueAtTime(param.value, context.currentTime);
+  param.linearRampToValueAtTime(value, context.currentTime + GLIDE);
+}
+
+/** The engine of a deck: tempo, key, and positions ahead of time. */
+export class StretchDeck extends Deck {
+  static processor = "stemlab-deck";
+  static lead = 8192; // WINDOW of stretch.js, and some
+  /** Peaks of each stem, FINE samples a column, of the blocks that were here. @type {Map<number, Uint8Array>} */
+  closeup = new Map();
+  /** @type {[number, number] | null} */
+  span = null;
+
+  /** @param {number} tempo @param {number} semitones @param {number} bend */
+  retune(tempo, semitones, bend) {
+    this.mixer.port.postMessage({ tempo, semitones, bend });
+  }
+
+  /** @param {[number, number] | null} span */
+  loop(span) {
+    this.span = span;
+    super.loop(span);
+  }
+
+  replace() {
+    this.closeup.clear();
+    super.replace();
+  }
+
+  /** @param {number} index @param {Int16Array} samples */
+  load(index, samples) {
+    if (!this.closeup.has(index)) this.closeup.set(index, peaks(samples));
+    super.load(index, samples);
+  }
+
+  /** Seconds of the song that are played at a frame. @param {number} frame */
+  at(frame) {
+    const { position, moving, tempo = 1, frame: then } = this.report;
+    const { rate } = this.song;
+    const seconds = (position + (moving ? (frame - then) * tempo : 0)) / rate;
+    if (!this.span || position / rate >= this.span[1] || seconds < this.span[1]) return seconds;
+    const [a, b] = this.span;
+    return a + ((seconds - a) % (b - a));
+  }
+
+  now() {
+    const seconds = super.now();
+    if (!this.span || this.report.position / this.song.rate >= this.span[1] || seconds < this.span[1]) return seconds;
+    return seconds - this.span[1] + this.span[0];
+  }
+
+  /** A frame that leaves time to get ready. */
+  soon() {
+    return Math.ceil((this.context.currentTime + SOON) * this.song.rate);
+  }
+}
+
+/** @param {Int16Array} samples of a block */
+function peaks(samples) {
+  const columns = new Uint8Array(samples.length / 2 / FINE);
+  for (let column = 0; column < columns.length; column++) {
+    let most = 0;
+    for (let i = 2 * FINE * column; i < 2 * FINE * (column + 1); i++) most = Math.max(most, Math.abs(samples[i]));
+    columns[column] = Math.min(255, most >> 6);
+  }
+  return columns;
+}
+
+/** A channel of the mixer: three bands that sum to a flat whole and can be killed, a filter, a level. */
+export class Channel {
+  /** @param {AudioContext} context */
+  constructor(context) {
+    this.context = context;
+    this.peaks = [0, 0];
+    this.gain = 1;
+    const [low, high] = BANDS;
+    const input = context.createGain();
+    this.bands = [0, 1, 2].map(() => context.createGain());
+    // Linkwitz and Riley: two Butterworth filters in a row, so that what is parted sums to an all-pass.
+    const upper = this.#chain(input, ["highpass", low], ["highpass", low]);
+    this.#chain(input, ["lowpass", low], ["lowpass", low], ["allpass", high]).connect(this.bands[0]);
+    this.#chain(upper, ["lowpass", high], ["lowpass", high]).connect(this.bands[1]);
+    this.#chain(upper, ["highpass", high], ["highpass", high]).connect(this.bands[2]);
+    this.filters = [this.#filter("lowpass", NYQUIST), this.#filter("highpass", 0)];
+    this.level = context.createGain();
+    for (const band of this.bands) band.connect(this.filters[0]);
+    this.filters[0].connect(this.filters[1]).connect(this.level);
+    this.listen = new GainNode(context, { gain: 0 }); // to the headphones, before level and crossfader
+    this.filters[1].connect(this.listen);
+    this.input = /** @type {AudioNode} */ (input);
+    this.output = /** @type {AudioNode} */ (this.level);
+  }
+
+  /** @param {BiquadFilterType} type @param {number} frequency */
+  #filter(type, frequency) {
+    return new BiquadFilterNode(this.context, { type, frequency, Q: type === "allpass" ? Math.SQRT1_2 : BUTTERWORTH });
+  }
+
+  /** @param {AudioNode} from @param {[BiquadFilterType, number][]} filters */
+  #chain(from, ...filters) {
+    return filters.reduce((node, [type, frequency]) => node.connect(this.#filter(type, frequency)), from);
+  }
+
+  /** @param {number[]} decibels @param {boolean[]} kills */
+  equalise(decibels, kills) {
+    this.bands.forEach((band, i) => glide(band.gain, kills[i] ? 0 : 10 ** (decibels[i] / 20), this.context));
+  }
+
+  /** Below 0 the highs go, above the lows, at 0 nothing. @param {number} value -1 to 1 */
+  sweep(value) {
+    const [low, high] = this.filters;
+    glide(low.frequency, value < -0.01 ? 20000 * (80 / 20000) ** -value : NYQUIST, this.context);
+    glide(high.frequency, value > 0.01 ? 20 * (8000 / 20) ** value : 0, this.context);
+  }
+
+  /** @param {number} level */
+  setLevel(level) {
+    glide(this.level.gain, level, this.context);
+  }
+
+  /** Lets the headphones hear it. @param {boolean} on */
+  setListen(on) {
+    glide(this.listen.gain, Number(on), this.context);
+  }
+
+  close() {
+    this.level.disconnect();
+    this.listen.disconnect();
+    this.input.disconnect();
+  }
+}
+
+/** A player with beats. */
+export class Turntable extends Player {
+  /**
+   * @param {import("../parts/transport.js").Model} model @param {AudioContext} context
+   * @param {AudioNode} outlet @param {AudioNode} phones
+   */
+  constructor(model, context, outlet, phones) {
+    const channel = new Channel(context);
+    channel.listen.connect(phones);
+    super(model, context, StretchDeck, /** @type {any} */ (channel), outlet);
+    this.channel = channel;
+    this.stretch = /** @type {StretchDeck} */ (this.deck);
+    /** @type {Turntable | null} */
+    this.partner = null;
+    this.bend = 1;
+    this.blending = 0;
+    this.pulled = 0; // when to fall in with the partner, which went elsewhere; 0 is not at all
+    this.inStep = 0; // when it was last on the partner's beat
+    /** @type {number[]} */
+    this.taps = [];
+  }
+
+  start() {
+    const { model } = this;
+    model.on("change:tempo change:semitones change:synced", () => this.retune());
+    model.on("change:bpm change:first_beat", () => this.regrid());
+    model.on("change:eq change:kills", () => this.equalise());
+    model.on("change:filter", () => this.channel.sweep(model.get("filter")));
+    model.on("change:pfl", () => this.channel.setListen(model.get("pfl")));
+    this.retune();
+    this.equalise();
+    this.channel.sweep(model.get("filter"));
+    this.channel.setListen(model.get("pfl"));
+    super.start();
+  }
+
+  equalise() {
+    this.channel.equalise(this.model.get("eq"), this.model.get("kills"));
+  }
+
+  retune() {
+    this.stretch.retune(this.model.get("tempo"), this.model.get("semitones"), this.bend);
+    if (this.partner?.model.get("synced")) this.partner.match();
+  }
+
+  regrid() {
+    this.retune();
+    this.pull();
+    this.partner?.pull();
+  }
+
+  /** @param {any} message @param {DataView[]} buffers */
+  hear(message, buffers) {
+    super.hear(message, buffers);
+    if (message.kind === "blend") this.blend(message.preset, message.beats);
+    if (message.kind === "seek") this.moved();
+  }
+
+  obey() {
+    const before = this.deck.playing;
+    super.obey();
+    if (this.deck.playing && !before) this.partner?.pull();
+  }
+
+  tick() {
+    super.tick();
+    const time = performance.now();
+    const { lead, deck } = this;
+    if (!lead || !deck.playing || Math.abs(this.drift) < LOST) this.inStep = time;
+    if (!this.pulled || time < this.pulled || !lead?.deck.report.moving || !deck.report.moving) return;
+    this.pulled = 0;
+    this.fallIn();
+  }
+
+  /** Seconds of a beat of the song as it was recorded, 0 if there is none. */
+  get beat() {
+    const bpm = this.model.get("bpm");
+    return bpm ? 60 / bpm : 0;
+  }
+
+  /** Beats a minute as they are heard. */
+  get bpm() {
+    return this.model.get("bpm") * this.model.get("tempo");
+  }
+
+  /** Beats, with their fraction, from the first to a second of the song. @param {number} seconds */
+  beats(seconds) {
+    return (seconds - this.model.get("first_beat")) / this.beat;
+  }
+
+  /** The beat nearest to a second of the song. @param {number} seconds */
+  snap(seconds) {
+    if (!this.beat) return seconds;
+    const first = this.model.get("first_beat");
+    const beat = Math.max(Math.round((seconds - first) / this.beat), Math.ceil(-first / this.beat));
+    return Math.min(first + beat * this.beat, this.model.get("duration"));
+  }
+
+  /** @param {number} seconds */
+  seek(seconds) {
+    if (this.lead && this.deck.playing) return this.jump(seconds, this.meeting(seconds));
+    super.seek(seconds);
+    this.moved();
+  }
+
+  /** @param {number} seconds @param {number} at frame */
+  jump(seconds, at) {
+    this.deck.seek(seconds, at);
+    this.set({ position: Math.max(0, seconds) });
+    this.partner?.pull();
+  }
+
+  /** It plays from elsewhere: who follows falls in again. */
+  moved() {
+    this.pull();
+    this.partner?.pull();
+  }
+
+  /** Falls in with the partner, if it is synced, when both sound again. */
+  pull() {
+    if (this.model.get("synced")) this.pulled = performance.now() + SETTLED;
+  }
+
+  /** The partner, if this deck keeps to its beat now. @returns {Turntable | null} */
+  get lead() {
+    const { partner } = this;
+    return this.model.get("synced") && this.beat && partner?.beat && partner.deck.playing ? partner : null;
+  }
+
+  /**
+   * Beats of the faster of two decks, by which a second of this song is behind the lead at a frame. One may count
+   * half as many beats as the other.
+   * @param {Turntable} lead @param {number} seconds @param {number} frame
+   */
+  behind(lead, seconds, frame) {
+    const ratio = 2 ** Math.round(Math.log2(this.bpm / lead.bpm));
+    const pace = Math.max(1, 1 / ratio); // beats of the faster for one of this deck
+    return { beats: lead.beats(lead.stretch.at(frame)) * ratio * pace - this.beats(seconds) * pace, pace };
+  }
+
+  /** The frame, soon, at which the lead's beat stands as a second of this song does. @param {number} seconds */
+  meeting(seconds) {
+    const soon = this.stretch.soon();
+    const { lead } = this;
+    if (!lead) return soon;
+    const { beats, pace } = this.behind(lead, seconds, soon);
+    return Math.round(soon + (modulo(-beats, 1) / pace) * (60 / this.bpm) * this.deck.song.rate);
+  }
+
+  /** Seconds of this song that bring it, where it is at a frame, onto the beat. @param {Turntable} lead @param {number} frame */
+  gap(lead, frame) {
+    const { beats, pace } = this.behind(lead, this.stretch.at(frame), frame);
+    return ((modulo(beats + 0.5, 1) - 0.5) / pace) * this.beat;
+  }
+
+  /** Seconds of this song by which it is off the lead's beat; 0 without a lead, and while one of them jumps. */
+  get drift() {
+    const { lead } = this;
+    if (!lead || !this.deck.report.moving || !lead.deck.report.moving) return 0;
+    return this.gap(lead, this.context.currentTime * this.deck.song.rate);
+  }
+
+  /** Whether it should be on the lead's beat and is not. */
+  get lost() {
+    return Boolean(this.lead && this.deck.playing) && performance.now() - this.inStep > LOST_FOR;
+  }
+
+  entry() {
+    const { position } = this.deck.report;
+    return this.lead ? this.meeting(position / this.deck.song.rate) / this.deck.song.rate : 0;
+  }
+
+  /** Follows the partner's tempo from now on and falls in on its beat, again where it was lost; or no longer. */
+  sync() {
+    if (this.lost) return this.fallIn();
+    const synced = !this.model.get("synced");
+    this.set({ synced });
+    if (!synced || !this.partner) return;
+    this.partner.set({ synced: false });
+    this.match();
+    this.fallIn();
+  }
+
+  fallIn() {
+    const { lead } = this;
+    if (!lead || !this.deck.playing) return;
+    const soon = this.stretch.soon();
+    const here = this.stretch.at(soon);
+    const gap = this.gap(lead, soon);
+    if (Math.abs(gap) > IN_STEP) this.jump(here + gap + (here + gap < 0 ? this.beat : 0), soon);
+  }
+
+  /** Takes the partner's tempo, or half or twice that where it is nearer. */
+  match() {
+    if (!this.partner?.beat || !this.beat) return;
+    const ratio = this.partner.bpm / this.model.get("bpm");
+    const tempo = ratio * 2 ** -Math.round(Math.log2(ratio));
+    if (tempo !== this.model.get("tempo")) this.set({ tempo });
+  }
+
+  /** A nudge while it lasts: -1 slower, 1 faster, 0 no more. @param {number} way */
+  nudge(way) {
+    this.bend = 1 + way * BEND;
+    this.retune();
+  }
+
+  /** As on a CD player: stopped, it marks the place; playing, it goes back there and stops. */
+  cue() {
+    if (!this.model.get("playing")) return this.set({ cue: this.deck.now() });
+    this.set({ playing: false });
+    this.seek(this.model.get("cue"));
+  }
+
+  /** Marks a beat, or plays from the one that is marked. @param {number} i */
+  hotCue(i) {
+    const cues = [...this.model.get("cues")];
+    if (cues[i] < 0) {
+      cues[i] = this.snap(this.deck.now());
+      this.set({ cues });
+    } else this.leap(cues[i]);
+  }
+
+  /** Plays from a place on: with a lead at its beat, else at once. @param {number} seconds */
+  leap(seconds) {
+    this.jump(seconds, this.lead && this.deck.playing ? this.meeting(seconds) : 0);
+    if (!this.deck.playing) this.toggle();
+  }
+
+  /** @param {number} i */
+  forget(i) {
+    const cues = [...this.model.get("cues")];
+    cues[i] = -1;
+    this.set({ cues });
+  }
+
+  /** @param {number} beats forward, or backward where negative */
+  beatJump(beats) {
+    const soon = this.deck.playing ? this.stretch.soon() : 0;
+    let way = beats * (this.beat || 0.5);
+    const here = this.stretch.at(soon);
+    while (here + way < 0) way += this.beat || 0.5;
+    const loop = this.model.get("loop");
+    if (loop.length === 2) this.set({ loop: loop.map((/** @type {number} */ edge) => edge + way) });
+    this.jump(here + way, soon);
+  }
+
+  /** Beats of the loop, 0 without one. */
+  get looped() {
+    const [a, b] = this.model.get("loop");
+    return b > a && this.beat ? (b - a) / this.beat : 0;
+  }
+
+  /** Loops a number of beats, from the one that is heard on; the same number again ends it. @param {number} beats */
+  beatLoop(beats) {
+    if (!this.beat) return;
+    if (Math.abs(this.looped - beats) < 0.01) return this.set({ loop: [] });
+    const first = this.model.get("first_beat");
+    const now = this.deck.now();
+    const inside = this.looped && now < this.model.get("loop")[1];
+    const a = inside ? this.model.get("loop")[0] : Math.max(0, first + Math.floor((now - first) / this.beat + 0.05) * this.beat);
+    const b = a + beats * this.beat;
+    this.set({ loop: [a, b] });
+    const soon = this.deck.playing ? this.stretch.soon() : 0;
+    const then = this.stretch.at(soon);
+    if (now >= b) this.jump(a + modulo(then - a, b - a), soon);
+  }
+
+  /** A tap on the beat: two or more tell tempo and grid. */
+  tap() {
+    const now = this.deck.now();
+    const last = this.taps.at(-1) ?? -Infinity;
+    if (now <= last || now - last > TAPS_FORGOTTEN) this.taps = [];
+    this.taps.push(now);
+    const count = this.taps.length - 1;
+    if (!count) return;
+    const [beat, start] = line(this.taps);
+    this.set({ bpm: 60 / beat, first_beat: modulo(start, 4 * beat) });
+  }
+
+  /** @param {number} factor */
+  count(factor) {
+    this.set({ bpm: this.model.get("bpm") * factor });
+  }
+
+  /** Moves the grid. @param {number} seconds */
+  shift(seconds) {
+    this.set({ first_beat: this.model.get("first_beat") + seconds });
+  }
+
+  /** Says that what is heard is the first beat of a bar. */
+  downbeat() {
+    this.set({ first_beat: this.beat ? modulo(this.deck.now(), 4 * this.beat) : this.deck.now() });
+  }
+
+  /** Goes over to a preset in some beats. @param {string} preset @param {number} beats */
+  blend(preset, beats) {
+    const from = this.gains();
+    const goal = this.stems.map(PRESETS[preset]);
+    const none = this.stems.map(() => false);
+    const begin = performance.now();
+    const span = 1000 * beats * ((this.beat || 0.5) / this.model.get("tempo"));
+    this.set({ levels: [...from], mutes: none, solos: none });
+    clearInterval(this.blending);
+    const step = () => {
+      const share = span ? Math.min(1, (performance.now() - begin) / span) : 1;
+      this.set({ levels: goal.map((level, s) => from[s] + share * (level - from[s])) });
+      if (share === 1) clearInterval(this.blending);
+    };
+    this.blending = setInterval(step, STEP);
+    step();
+  }
+
+  close() {
+    clearInterval(this.blending);
+    super.close();
+  }
+}
+
+/** Seconds a beat and time of the first of taps, by least squares. @param {number[]} taps */
+function line(taps) {
+  const count = taps.length;
+  const middle = (count - 1) / 2;
+  const mean = taps.reduce((sum, time) => sum + time, 0) / count;
+  const cross = taps.reduce((sum, time, k) => sum + (k - middle) * (time - mean), 0);
+  const beat = cross / ((count * (count * count - 1)) / 12);
+  return [beat, mean - middle * beat];
+}

@@ -1,0 +1,1 @@
+"""The page's side of the sound: its output, the audio thread, live inputs."""

@@ -1,0 +1,1 @@
+"""What widgets are built of: controls, faders, transport, axes, cells, feed, recorder."""

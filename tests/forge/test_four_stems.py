@@ -1,0 +1,250 @@
+"""The forge of the four-stem models, on a pool of one song: mixtures, loss, training, export."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from four_stems import average, live_network
+from four_stems.mixtures import Grid, Mixtures, sides_swapped
+from four_stems.network import BINS, CELLS, STEMS, to_blocks
+from music.pool import write_song
+
+from stemlab import demo
+from stemlab.importers import spleeter
+from stemlab.live.model import StreamModel
+from stemlab.model import StemModel, installed_runtimes
+from stemlab.sound.audio import load
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+pytestmark = [pytest.mark.forge, pytest.mark.timeout(900)]
+
+FORGE = Path(__file__).resolve().parents[2] / "models" / "forge" / "four_stems"
+SHARES = CELLS * len(STEMS)
+STEPS = 20
+GRID = Grid()
+LOSSES = """
+import sys
+import numpy as np
+import train
+masks, wanted, merged = np.load(sys.argv[1]).values()
+print([float(train.mask_loss(given, masks)) for given in (wanted, merged)])
+"""
+WHOLE = """
+import sys
+import numpy as np
+from four_stems import average, live_network
+from four_stems.train import load_weights
+weights, folder = sys.argv[1:]
+magnitude = np.load(folder + "/magnitude.npy")
+model = live_network.build(len(magnitude))
+load_weights(model, weights)
+np.save(folder + "/masks.npy", np.reshape(model(magnitude[None]), (*magnitude.shape, 4)))
+"""
+
+
+def run(script: str, *arguments: object) -> None:
+    """Run a script of the forge apart: beside TensorFlow tflite-runtime cannot load a model."""
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(FORGE / script), *map(str, arguments)]
+    subprocess.run(command, env=os.environ | quiet, check=True)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a pool of the demo song, once whole and once with bass and other in one."""
+    folder = tmp_path_factory.mktemp("pool")
+    stems = {name: load(path).samples for name, path in demo.stem_paths().items()}
+    write_song(folder, "demo", "whole", stems, "CC0")
+    both = stems.pop("bass") + stems.pop("other")
+    write_song(folder, "demo", "merged", {**stems, "bass+other": both}, "CC0")
+    return folder
+
+
+def test_blocks_hold_the_cells() -> None:
+    cells = np.arange(4 * 6 * 2 * 4, dtype=np.float32).reshape(4, 6, 2, 4)
+    blocks = to_blocks(cells)
+    assert blocks.shape == (2, 3, SHARES)
+    np.testing.assert_array_equal(blocks[1, 2].reshape(2, 2, 2, 4), cells[2:, 4:])
+
+
+def test_a_seed_draws_the_same_mixtures(pool: Path) -> None:
+    first, second, other = (Mixtures(pool, seed, GRID).example() for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first[1], second[1])
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_mixtures_are_whole(pool: Path) -> None:
+    magnitudes, wanted = Mixtures(pool, 0, GRID).batch(12)
+    assert magnitudes.shape == (12, GRID.frames, BINS, 2)
+    assert wanted.shape == (12, GRID.frames // 2, BINS // 2, SHARES + CELLS + 1)
+    assert np.isfinite(magnitudes).all()
+    targets = wanted[..., :SHARES].reshape(-1, len(STEMS))
+    weights = wanted[..., SHARES:-1].reshape(-1)
+    assert targets.min() >= 0
+    assert targets.max() <= 1
+    # In the cells that count the shares nearly make up the whole; opposite phases take some away.
+    loud = weights > 1
+    assert np.median(targets[loud].sum(-1)) == pytest.approx(1, abs=0.05)
+    for stem in range(len(STEMS)):
+        assert targets[loud, stem].mean() > 0.02
+    merged = wanted[:, 0, 0, -1] == 1
+    assert merged.any()
+    assert not merged.all()
+    assert not wanted[merged][..., 2:SHARES:4].any()
+
+
+def test_what_is_judged_came_before_what_is_heard(pool: Path) -> None:
+    """The weight of a cell is its magnitude in the mixture."""
+    grid = live_network.GRID
+    heard, wanted = Mixtures(pool, 1, grid).example()
+    assert heard.shape == (grid.frames, BINS, 2)
+    judged = wanted[..., -1 - live_network.CELLS : -1].reshape(heard.shape)
+    loudest = judged.max()  # or more
+    before, same = (
+        np.corrcoef(heard[: len(weights)][weights < loudest], weights[weights < loudest])[0, 1]
+        for weights in (judged[1:], judged)
+    )
+    assert same < 0.99
+    assert before > 0.9999
+
+
+def test_silence_after_sound_does_not_break_the_compressor(pool: Path) -> None:
+    """A running mean of what fell silent may round to less than nothing."""
+    chance = np.random.default_rng(0)
+    mix = np.zeros((30_000, 2), np.float32)
+    mix[:10_000] = chance.standard_normal((10_000, 2)) * 10 ** chance.uniform(-4, 0, (10_000, 1))
+    mixtures = Mixtures(pool, 0, GRID)
+    gains = [mixtures._glue(mix) for _ in range(20)]
+    assert any(len(gain) > 1 for gain in gains)
+    assert all(np.isfinite(gain).all() for gain in gains)
+
+
+@pytest.mark.parametrize("grid", [GRID, live_network.GRID])
+def test_sides_swapped_swaps_sides(grid: Grid) -> None:
+    chance = np.random.default_rng(0)
+    magnitude, cells, weights = (
+        chance.random((1, 4, 16, 2, *stems), np.float32) for stems in ((), (4,), (1,))
+    )
+    flag = np.ones((1, 4 // grid.rows, 16 // grid.columns, 1), np.float32)
+    wanted, expected = (
+        np.concatenate([*(grid.blocks(each[:, :, :, way]) for each in (cells, weights)), flag], -1)
+        for way in (slice(None), slice(None, None, -1))
+    )
+    swapped, found = sides_swapped(magnitude, wanted)
+    np.testing.assert_array_equal(swapped, magnitude[..., ::-1])
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_weights_are_averaged_in_their_order(tmp_path: Path) -> None:
+    """Networks built later in a process have other names for the same weights."""
+    np.savez(tmp_path / "a.npz", kernel=np.full((2, 3), 1.0), bias=np.zeros(3))
+    np.savez(tmp_path / "b.npz", kernel_1=np.full((2, 3), 2.0), bias_1=np.ones(3))
+    average.main(*(str(tmp_path / f"{name}.npz") for name in "ab"), str(tmp_path / "mean.npz"))
+    with np.load(tmp_path / "mean.npz") as mean:
+        np.testing.assert_array_equal(mean["kernel"], np.full((2, 3), 1.5))
+        np.testing.assert_array_equal(mean["bias"], np.full(3, 0.5))
+
+
+def test_loss_adds_what_the_song_cannot_tell_apart(tmp_path: Path) -> None:
+    """Bass given to other costs nothing where a recording holds both as one."""
+    masks = np.zeros((1, 1, 1, CELLS, 4), np.float32)
+    masks[..., 2] = 1
+    targets = np.zeros_like(masks)
+    targets[..., 3] = 1
+    ones = np.ones((1, 1, 1, CELLS), np.float32)
+    flags = [np.full((1, 1, 1, 1), flag, np.float32) for flag in (0, 1)]
+    wanted, merged = (
+        np.concatenate([targets.reshape(1, 1, 1, -1), ones, flag], -1) for flag in flags
+    )
+    np.savez(tmp_path / "case.npz", masks.reshape(1, 1, 1, -1), wanted, merged)
+    told = subprocess.run(
+        [sys.executable, "-c", LOSSES, str(tmp_path / "case.npz")],
+        env=os.environ | {"PYTHONPATH": str(FORGE)},
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    apart, together = json.loads(told.stdout)
+    assert apart == pytest.approx((0.4 + 1.2) * 2 / 4)
+    assert together == pytest.approx(0)
+
+
+def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None:
+    encoders, learnt = tmp_path / "encoders.npz", tmp_path / "run"
+    run("spleeter_encoders.py", encoders)
+    settings = ("--encoders", encoders, "--batch", 4, "--rate", 0.004)
+    run("train.py", pool, learnt, "--steps", STEPS, *settings)
+    run("train.py", pool, learnt, "--steps", 2 * STEPS, *settings)
+    lines = [json.loads(line) for line in (learnt / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [STEPS, 2 * STEPS]
+    assert lines[1]["loss"] < lines[0]["loss"]
+
+    weights = learnt / f"weights-{2 * STEPS:06}.npz"
+    run("graphs.py", weights, tmp_path)
+    run("fast_graph.py", weights, pool, tmp_path, 2)
+    check_network(tmp_path / "int8 weights" / "stemlab-4.tflite", "stemlab-4")
+    exact, quick = (
+        check_network(tmp_path / precision / "stemlab-4-fast.tflite", "stemlab-4-fast")
+        for precision in ("float32", "int8")
+    )
+    assert np.abs(exact - quick).mean() < 0.15 * exact.std()
+
+
+def test_live_network_knows_in_steps_what_it_knows_as_a_whole(pool: Path, tmp_path: Path) -> None:
+    """Both give powers of the same sigmoids: the whole, as trained, u²; the steps u^1.5."""
+    learnt, network = tmp_path / "run", tmp_path / "live.tflite"
+    run("train.py", pool, learnt, "--steps", 6, "--batch", 2)
+    weights = learnt / "weights-000006.npz"
+    run("live_graph.py", weights, network)
+    card = spleeter.card("spleeter-2stems", network.read_bytes())
+    facts = {"name": "live", "stems": list(STEMS), "hop": 512, "frames": 1}
+    network.with_suffix(".json").write_text(json.dumps(card | facts), encoding="utf-8")
+
+    magnitude = np.random.default_rng(0).gamma(1, 10, (200, BINS, 2)).astype(np.float32) + 0.1
+    magnitude[..., 1] = 0.2 * magnitude[..., 0]  # where the ears differ they are not drawn together
+    np.save(tmp_path / "magnitude.npy", magnitude)
+    command = [sys.executable, "-c", WHOLE, str(weights), str(tmp_path)]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FORGE.parent)}, check=True)
+    whole = np.load(tmp_path / "masks.npy") ** 0.75
+    for runtime in installed_runtimes():
+        model = StreamModel(network, runtime=runtime)
+        model.masks(magnitude[:9])
+        model.forget()
+        masks = model.masks(magnitude)
+        np.testing.assert_allclose(masks.sum(-1), 1, atol=1e-5)
+        np.testing.assert_allclose(masks, whole / whole.sum(-1, keepdims=True), atol=1e-3)
+
+
+def noise() -> NDArray[np.float32]:
+    """Return magnitudes of a window: silence, then both ears alike, then apart."""
+    magnitude = np.random.default_rng(0).gamma(0.5, 10, (512, BINS, 2)).astype(np.float32)
+    magnitude[:100] = 0
+    magnitude[100:200, :, 1] = magnitude[100:200, :, 0]
+    return magnitude
+
+
+def check_network(network: Path, name: str) -> NDArray[np.float32]:
+    """Check that both runtimes take it, that it shares out cells and leaves the centre centred.
+
+    Return its masks of `noise`.
+    """
+    card = spleeter.card("spleeter-2stems", network.read_bytes())
+    network.with_suffix(".json").write_text(
+        json.dumps(card | {"name": name, "stems": list(STEMS)}), encoding="utf-8"
+    )
+    for runtime in installed_runtimes():
+        masks = StemModel(network, runtime=runtime).masks(noise())
+        assert masks.min() >= 0
+        np.testing.assert_allclose(masks.sum(-1), 1, atol=1e-5)
+        np.testing.assert_allclose(masks[100:200, :, 0], masks[100:200, :, 1], atol=1e-6)
+        assert (masks[200:].reshape(-1, 4).std(0) > 1e-3).all()
+    return masks

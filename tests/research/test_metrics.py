@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import museval.metrics
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stemlab.errors import SettingError
+from stemlab.research.metrics import Sdr, bss_eval, conservation, sdr
+
+Sound: TypeAlias = NDArray[np.float64]
+
+
+def test_sdr_of_known_noise() -> None:
+    rng = np.random.default_rng(0)
+    signal, noise = rng.standard_normal((2, 100_000, 2))
+    assert abs(sdr(signal, signal + 0.1 * noise) - 20) < 0.1
+
+
+def test_sdr_by_blocks_is_that_of_the_whole() -> None:
+    reference, estimate = np.random.default_rng(0).standard_normal((2, 1000, 2))
+    account = Sdr()
+    for block in np.split(np.arange(1000), [1, 10, 500]):
+        account.add(reference[block], estimate[block])
+    assert abs(account.value - sdr(reference, estimate)) < 1e-9
+
+
+def test_limits() -> None:
+    one, zero = np.ones(4), np.zeros(4)
+    assert sdr(one, one) == np.inf
+    assert sdr(one, zero) == 0
+    assert np.isnan(sdr(zero, one))
+    assert np.isnan(sdr(zero, zero))
+    assert abs(conservation(one, [one, 1e-3 * one]) + 60) < 1e-6
+
+
+def scale_invariant(reference: Sound, estimate: Sound) -> float:
+    account = Sdr()
+    account.add(reference, estimate)
+    return account.scale_invariant
+
+
+def test_scale_invariant_sdr_forgives_level_and_nothing_else() -> None:
+    rng = np.random.default_rng(0)
+    signal, noise = rng.standard_normal((2, 100_000, 2))
+    noisy = signal + 0.1 * noise
+    assert scale_invariant(signal, 3 * noisy) == pytest.approx(scale_invariant(signal, noisy))
+    assert scale_invariant(signal, noisy) == pytest.approx(20, abs=0.1)
+    assert sdr(signal, 3 * noisy) < 0
+    assert scale_invariant(signal, 0 * signal) == -np.inf
+    assert np.isnan(scale_invariant(0 * signal, signal))
+
+
+@pytest.fixture(scope="module")
+def sounds() -> tuple[Sound, Sound]:
+    """Two seconds of two stems, and estimates that leak into each other and add noise."""
+    rng = np.random.default_rng(0)
+    references = rng.standard_normal((2, 8000, 2))
+    leaking = references + 0.1 * references[::-1]
+    leaking[1] += 0.3 * rng.standard_normal((8000, 2))
+    return references, leaking
+
+
+def test_bss_eval_tells_interference_from_artefacts(
+    sounds: tuple[Sound, Sound],
+) -> None:
+    first, second = bss_eval(*sounds, rate=4000)
+    assert first["sir"] == pytest.approx(20, abs=1)
+    assert first["sar"] > 50
+    assert second["sar"] == pytest.approx(11, abs=1)
+
+
+def test_bss_eval_is_that_of_museval(sounds: tuple[Sound, Sound]) -> None:
+    wanted = museval.metrics.bss_eval(*sounds, window=4000, hop=4000)
+    for name, values in zip(("bss_sdr", "isr", "sir", "sar"), wanted[:4], strict=True):
+        given = [stem[name] for stem in bss_eval(*sounds, rate=4000)]
+        np.testing.assert_allclose(given, np.median(values, 1))
+
+
+def test_bss_eval_leaves_out_silent_stems(sounds: tuple[Sound, Sound]) -> None:
+    references, estimates = (np.concatenate([part[:1], 0 * part[:1]]) for part in sounds)
+    first, silent = bss_eval(references, estimates, rate=4000)
+    assert first["bss_sdr"] == pytest.approx(20, abs=1)
+    assert np.isnan([*silent.values()]).all()
+
+
+def test_without_museval_it_is_named(
+    sounds: tuple[Sound, Sound], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stemlab.research.metrics.find_spec", lambda _: None)
+    with pytest.raises(SettingError, match=r"stemlab\[research\]"):
+        bss_eval(*sounds, rate=4000)

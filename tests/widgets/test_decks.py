@@ -1,0 +1,191 @@
+"""The decks' kernel side: rhythm, the crate's songs ahead of time, what is saved, bad songs."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import pytest
+import traitlets
+
+from stemlab import demo
+from stemlab.errors import AudioError, SettingError
+from stemlab.labs import decks
+from stemlab.library.rhythm import NAMES, Rhythm
+from stemlab.library.store import Store
+from stemlab.separator import Separator
+from stemlab.sound.audio import RATE, Audio, load
+from stemlab.sound.stem_mp4 import read_stems
+from stemlab.widgets import source
+from stemlab.widgets.decks.console import CURVES, PRESETS, Deck, Decks
+from stemlab.widgets.decks.crate import Preparation
+from stemlab.widgets.parts.recorder import Recording
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TONE = Audio(np.full((44_100, 2), 0.1, np.float32))
+LONG = 240  # seconds that anything may take on a machine that does much else
+
+
+def test_rhythm_is_found_and_kept_with_the_song(tmp_path: Path) -> None:
+    separator, store = Separator(), Store(tmp_path)
+    deck = Deck(demo.path(), separator, store=store)
+    limit = time.monotonic() + LONG
+    while not deck.bpm and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert deck.rhythm.bpm > 0
+    deck.first_beat += 0.25
+    corrected = deck.rhythm
+    deck.close()
+    again = Deck(demo.path(), separator, store=store)
+    assert again.rhythm == corrected
+    again.close()
+
+
+def test_a_rhythm_that_is_given_is_taken() -> None:
+    rhythm = Rhythm(120, 0.5, "E minor", 1.0)
+    deck = Deck({"vocals": TONE}, rhythm=rhythm)
+    assert deck.rhythm == rhythm
+    deck.close()
+
+
+def test_a_song_that_cannot_be_read_is_told() -> None:
+    desk = decks("nowhere.mp3")
+    assert desk.a
+    assert "nowhere.mp3" in desk.a.error
+    assert desk.b is None
+    desk.close()
+
+
+@pytest.mark.parametrize(
+    "change", [{"tempo": 3.0}, {"semitones": 7}, {"eq": [0.0]}, {"filter": 1.5}, {"cues": []}]
+)
+def test_settings_out_of_range_are_refused(change: dict[str, object]) -> None:
+    deck = Deck({"vocals": TONE}, rhythm=Rhythm(120, 0, "", 1))
+    with pytest.raises(traitlets.TraitError):
+        deck.set_trait(*next(iter(change.items())))
+    deck.close()
+
+
+def test_page_and_kernel_have_the_same_names() -> None:
+    page = source("turntable.js") + source("decks.js")
+    presets = page.partition("PRESETS = {")[2].partition("};")[0]
+    assert re.findall(r'^  "?([A-Z][\w %]*)"?:', presets, re.MULTILINE) == list(PRESETS)
+    curves = page.partition("CURVES = {")[2].partition("};")[0]
+    assert re.findall(r'^  "?([a-z ]+)"?:', curves, re.MULTILINE) == list(CURVES)
+    tonics = page.partition("TONICS = [")[2].partition("]")[0]
+    assert tuple(re.findall(r'"(.+?)"', tonics)) == NAMES
+
+
+def test_songs_are_separated_ahead_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMLAB_STORE", str(tmp_path / "store"))
+    ended = threading.Event()
+    shares: list[dict[str, float]] = []
+    finished: list[str] = []
+    complaints: list[str] = []
+
+    def progress(now: dict[str, float]) -> None:
+        shares.append(now)
+        if len(shares) > 1 and not now:
+            ended.set()
+
+    preparation = Preparation(progress, finished.append, complaints.append)
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"not sound")
+    preparation.add([str(bad), str(demo.path())])
+    assert ended.wait(LONG)
+    preparation.close()
+    assert finished == [str(demo.path())]
+    assert len(complaints) == 1
+    assert "bad.wav" in complaints[0]
+    track = Store().find(demo.path(), Separator())
+    assert track
+    assert track.separated == 1
+    assert track.folder
+    assert (track.folder / "rhythm.json").exists()
+
+
+def test_a_cancelled_song_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMLAB_STORE", str(tmp_path))
+    finished: list[str] = []
+    preparation = Preparation(lambda _: None, finished.append, finished.append)
+    preparation.add([str(demo.path())])
+    preparation.cancel([str(demo.path())])
+    preparation.close()
+    assert finished == []
+    assert not [t for t in threading.enumerate() if t.name == "stemlab crate"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Decks:
+    """Return decks with two stems on A, vocals at half their level."""
+    stems = {"vocals": TONE, "drums": Audio(2 * TONE.samples)}
+    deck = Deck(stems, rhythm=Rhythm(120, 0, "", 1))
+    deck.vocals = 0.5
+    return decks(deck, out=tmp_path / "new")
+
+
+def test_stems_and_mix_are_saved(desk: Decks) -> None:
+    vocals, mix = desk.save("a", "vocals"), desk.save("a", "mix")
+    assert (vocals.name, mix.name) == ("vocals.wav", "mix.wav")
+    np.testing.assert_allclose(load(vocals).samples, 0.1, atol=1e-4)
+    np.testing.assert_allclose(load(mix).samples, 0.25, atol=1e-4)
+    assert desk.save("a", "mix").name == "mix 2.wav"
+    desk.kind = "flac"
+    np.testing.assert_allclose(load(desk.save("a", "mix")).samples, 0.25, atol=1e-4)
+    _, stems = read_stems(desk.save("a", "stem.mp4"))
+    assert sorted(stems) == ["drums", "vocals"]
+    desk.close()
+
+
+def test_what_cannot_be_saved_is_told(desk: Decks, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="no stem 'flute' here; there are vocals, drums"):
+        desk.save("a", "flute")
+    with pytest.raises(AudioError, match="no song on deck B"):
+        desk.save("b", "mix")
+    (tmp_path / "file").touch()
+    desk.out = str(tmp_path / "file" / "below")
+    with pytest.raises(AudioError, match="choose another folder"):
+        desk.save("a", "mix")
+    desk.close()
+
+
+def webm(path: Path, samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:
+    """Return sound as MediaRecorder gives it: floats in Matroska."""
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("pcm_f32le", rate=RATE, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="stereo")
+        frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+def test_a_recording_grows_with_its_pieces(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-1, 1, (RATE, 2)).astype(np.float32)
+    data = webm(tmp_path / "in.mkv", samples)
+    sentences: list[str] = []
+    recording = Recording(tmp_path / "out.wav", sentences.append)
+    for start in range(0, len(data), 50_000):
+        recording.add(data[start : start + 50_000])
+    recording.close()
+    np.testing.assert_array_equal(load(tmp_path / "out.wav").samples, samples)
+    assert sentences == [f"Recorded 00:01 to {tmp_path / 'out.wav'}"]
+
+
+@pytest.mark.parametrize("pieces", [[], [b"no sound at all"]])
+def test_a_recording_of_nothing_leaves_nothing(tmp_path: Path, pieces: list[bytes]) -> None:
+    sentences: list[str] = []
+    recording = Recording(tmp_path / "out.wav", sentences.append)
+    for piece in pieces:
+        recording.add(piece)
+    recording.close()
+    assert list(tmp_path.iterdir()) == []
+    assert len(sentences) == 1
+    assert sentences[0].startswith("Not recorded: ")
