@@ -61,6 +61,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'stemlab' has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    """Name what `__getattr__` gives, for tab completion; helpers stay unseen."""
+    return __all__
+
+
 def separate(
     song: str | Path | Audio, progress: Callable[[float], object] | None = None
 ) -> Separation:

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+
+import stemlab
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -54,6 +58,16 @@ def test_nothing_heavy_at_import() -> None:
     seconds, loaded = done.stdout.split("\n")[:2]
     assert float(seconds) < 0.3
     assert loaded == ""
+
+
+def test_dir_and_tab_completion_show_the_public_names_alone() -> None:
+    assert sorted(dir(stemlab)) == sorted(stemlab.__all__)
+    shell = InteractiveShell()
+    shell.run_cell("import stemlab")
+    with provisionalcompleter():
+        found = shell.Completer.completions("stemlab.", len("stemlab."))
+        assert {completion.text for completion in found} == set(stemlab.__all__)
+    assert "exponent" in shell.object_inspect_text("stemlab.Separator")
 
 
 def test_separation_needs_no_lab() -> None:
