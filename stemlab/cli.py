@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from stemlab.separator import Separator
 
 app = typer.Typer(
-    help="Stem separation on your own machine.",
+    help="Stem separation on your own machine. Exit codes: 0 all done, 1 something failed, "
+    "2 wrong usage, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,6 +41,8 @@ app.add_typer(models_app, name="models")
 
 # Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted.
 FAILED, INTERRUPTED = 1, 130
+# What `models verify` says of a model that is undamaged.
+OK = "OK"
 
 ModelFlag = typer.Option("--model", "-m", help="Name of a model, or its file.")
 ModelOption = Annotated[str, ModelFlag]
@@ -58,7 +61,7 @@ def main() -> NoReturn:
     except StemlabError as error:
         _complain(error)
     except _Interrupted:
-        _complain("interrupted; nothing half-written is left")
+        _complain("interrupted; no unfinished files are left")
         sys.exit(INTERRUPTED)
     sys.exit(FAILED)
 
@@ -70,20 +73,24 @@ class _Interrupted(BaseException):
 @app.command()
 def separate(
     songs: Annotated[list[Path], typer.Argument(metavar="SONG…", help="Files or folders.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Output folder.")] = Path(
         "stems"
     ),
     model: ModelOption = DEFAULT,
-    stems: Annotated[str, typer.Option(help="Only these, such as vocals,drums.")] = "",
+    stems: Annotated[str, typer.Option(help="Only these stems, such as vocals,drums.")] = "",
     kind: Annotated[
         str, typer.Option("--format", "-f", help="wav, flac, ogg, mp3 or stem.mp4.")
     ] = "wav",
-    force: Annotated[bool, typer.Option("--force", help="Make again what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Redo finished songs.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Work on so many songs at a time, a process each.")
+        int | None,
+        typer.Option(min=1, help="Separate this many songs at a time, each in its own process."),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Let a Dask cluster do it.")
+        str | None,
+        typer.Option(
+            metavar="tcp://HOST:PORT", help="Separate on a Dask cluster that sees the same folders."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -161,15 +168,17 @@ def _together(
 
 @app.command()
 def bench(
-    song: Annotated[Path | None, typer.Argument(help="By default the demo.")] = None,
+    song: Annotated[
+        Path | None, typer.Argument(help="A sound file; by default the demo song.")
+    ] = None,
     model: Annotated[str | None, ModelFlag] = None,
     live: Annotated[
-        bool, typer.Option("--live", help="Latency and dropouts, with sound as it comes.")
+        bool, typer.Option("--live", help="Measure live separation: latency and dropouts.")
     ] = False,
-    seconds: Annotated[float, typer.Option(min=1, help="How long, live.")] = 10,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the live test.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure what this machine holds."""
+    """Measure how fast this machine is."""
     from stemlab import demo
     from stemlab.live.worker import Live
     from stemlab.model import StemModel
@@ -209,7 +218,7 @@ def _live_table(result: LiveBench) -> tuple[str, list[tuple[str, str]]]:
         ("input block", f"{result.input_block_ms:.1f} ms"),
         ("algorithm", f"{result.algorithmic_ms:.1f} ms"),
         ("compute", f"{result.compute_ms:.1f} ms, p99 {result.compute_p99_ms:.1f} ms"),
-        ("to and fro", f"{result.turnaround_ms:.1f} ms, p99 {result.turnaround_p99_ms:.1f} ms"),
+        ("round trip", f"{result.turnaround_ms:.1f} ms, p99 {result.turnaround_p99_ms:.1f} ms"),
         ("buffer", f"{result.buffer_ms:.1f} ms"),
         ("total", f"{result.total_ms:.1f} ms"),
         ("masks", f"{result.masks_ms:.1f} ms, p99 {result.masks_p99_ms:.1f} ms"),
@@ -225,11 +234,12 @@ def evaluate(
     ],
     model: ModelOption = DEFAULT,
     bss: Annotated[
-        bool, typer.Option("--bss", help="Add BSSEval v4: far slower, needs stemlab[research].")
+        bool,
+        typer.Option("--bss", help="Add BSSEval v4 scores: much slower, needs stemlab[research]."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Separate songs whose stems are known and print how well, in dB."""
+    """Measure the quality of the separation on songs with known stems."""
     from stemlab.research.evaluation import evaluate as measure
     from stemlab.research.evaluation import summed_up
     from stemlab.research.references import find_songs
@@ -273,7 +283,10 @@ def _finite(value: Any) -> Any:
 @app.command()
 def lab(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where the notebooks are, or are put.")
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Folder of the notebooks; missing ones are copied into it."
+        ),
     ] = Path("notebooks"),
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
@@ -291,7 +304,9 @@ def decks(
     a: Annotated[Path | None, SongArgument] = None,
     b: Annotated[Path | None, SongArgument] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
-    port: Annotated[int | None, typer.Option(help="Where to serve it.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the app; by default a free one.")
+    ] = None,
 ) -> None:
     """Open the DJ decks as an app."""
     from stemlab.lab import open_decks
@@ -336,36 +351,38 @@ def show_model(
 
 @models_app.command("verify")
 def verify_models(
-    names: Annotated[list[str] | None, typer.Argument(help="By default all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names of models; by default all.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the sha256 of models against their cards."""
+    """Check that model files are undamaged: compare their sha256 with their cards."""
     from stemlab.model import find, paths
 
     verdicts = {}
     for name in names or paths():
         try:
             find(name).verify()
-            verdicts[name] = "whole"
+            verdicts[name] = OK
         except StemlabError as error:
             _complain(error)
             verdicts[name] = str(error)
     if as_json:
         print(json.dumps(verdicts))
     else:
-        _table([(name, verdict) for name, verdict in verdicts.items() if verdict == "whole"])
-    if set(verdicts.values()) != {"whole"}:
+        _table([(name, verdict) for name, verdict in verdicts.items() if verdict == OK])
+    if set(verdicts.values()) != {OK}:
         sys.exit(FAILED)
 
 
 @models_app.command("add")
 def add_model(
-    name: Annotated[str, typer.Argument(help="One that `models list` shows as not installed.")],
+    name: Annotated[str, typer.Argument(help="A model that `models list` shows as not installed.")],
     source: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="An archive already on disk.")
     ] = None,
 ) -> None:
-    """Download an official model, check and convert it: the one command that uses the network."""
+    """Download, check and convert an official model; no other command uses the network."""
     from stemlab.importers.spleeter import add
 
     print(add(name, source, progress=True))

@@ -56,7 +56,7 @@ def connect(where: Where = None) -> Iterator[Client]:
     if find_spec("distributed") is None:
         raise SettingError(
             "many processes need Dask, which is not installed; "
-            "`pip install 'stemlab[cluster]'` brings it"
+            "`pip install 'stemlab[cluster]'` installs it"
         )
     from distributed import Client
 
@@ -134,7 +134,7 @@ def _result(future: Future[Any]) -> Any:
         return Failure(str(error))
     if isinstance(error, KilledWorker):
         return Failure(
-            "its worker was ended again and again, most likely for want of memory; "
+            "its worker was ended again and again, most likely because memory ran out; "
             "use fewer workers with more memory each"
         )
     return Failure(f"{type(error).__name__}: {error}")

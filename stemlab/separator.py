@@ -67,7 +67,7 @@ class Separation:
 
     @property
     def rate(self) -> int:
-        """Samples a second."""
+        """Samples per second."""
         return self.mix.rate
 
 
@@ -142,7 +142,7 @@ class Separator:
 
     @property
     def rate(self) -> int:
-        """Samples a second of all that goes in and comes out."""
+        """Samples per second of all that goes in and comes out."""
         return self.model.card.sample_rate
 
     @property

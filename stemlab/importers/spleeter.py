@@ -229,7 +229,7 @@ def convert_apart(name: str, checkpoint: Path, network: Path) -> None:
     )
     if done.returncode < 0:
         raise ModelError(
-            f"{name}: conversion was killed, perhaps for want of memory; it needs 4 GB"
+            f"{name}: conversion was killed, perhaps because memory ran out; it needs 4 GB"
         )
     if done.returncode:
         cause = done.stderr.strip().splitlines()[-1]

@@ -105,7 +105,7 @@ def _latency(account: Account) -> str:
 def _facts(account: Account) -> str:
     facts = (
         f"<b>{account.speed:.1f} × real time</b>",
-        f"{account.cpu:.3f} CPU s a second",
+        f"{account.cpu:.3f} CPU s per second",
         f"peak memory {account.memory / MEBI:.0f} MiB",
         f"NOLA {account.nola:.2f}, COLA {'yes' if account.cola else 'no'}",
         f"stems minus mix −{-account.conservation:.0f} dB",
@@ -115,10 +115,11 @@ def _facts(account: Account) -> str:
 
 def _table(sdr: Sdrs, ceilings: Mapping[str, Sdrs], before: Sdrs) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in ("stem", "model", *ceilings))
-    last = '<th scope="col">to best</th>' if ceilings else ""
+    last = '<th scope="col">gap to the best oracle</th>' if ceilings else ""
     rows = "".join(_row(stem, sdr[stem], ceilings, before.get(stem)) for stem in sdr)
     note = (
-        "SDR in dB. Far below the oracles: the masks are to blame. Oracles low: the grid is."
+        "SDR in dB. Model far below the oracles: the model is the bottleneck. Oracles low: "
+        "the STFT setting is."
         if ceilings
         else "SDR in dB. The oracles are being computed."
     )

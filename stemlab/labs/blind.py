@@ -82,14 +82,14 @@ def score(answers: list[bool]) -> str:
     Examples
     --------
     >>> score([True, True, True, False, True])
-    'The last answer was <b>right</b>: 4 of 5 so far. Guessing does as well in 19 % of tests.'
+    'The last answer was <b>right</b>: 4 of 5 so far. Guessing would do as well in 19 % of tests.'
     """
     if not answers:
-        return "Listen to A, B and X, then say what X is. Ten answers tell something."
+        return "Listen to A, B and X, then say what X is. Ten answers are enough to mean something."
     right, count = sum(answers), len(answers)
     luck = sum(comb(count, k) for k in range(right, count + 1)) / 2**count
     last = "right" if answers[-1] else "wrong"
     return (
         f"The last answer was <b>{last}</b>: {right} of {count} so far. "
-        f"Guessing does as well in {100 * luck:.0f} % of tests."
+        f"Guessing would do as well in {100 * luck:.0f} % of tests."
     )

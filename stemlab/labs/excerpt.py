@@ -128,7 +128,7 @@ class Excerpt:
 
     @property
     def rate(self) -> int:
-        """Samples a second."""
+        """Samples per second."""
         return self.separator.rate
 
     @property

@@ -58,7 +58,9 @@ def shortest_window(window: Any, low: float = 440.0, high: float = 466.16) -> Ve
     ✘ Not yet. 2048 samples are 46 ms: bins lie 21.5 Hz apart, and a Hann window makes each tone ...
     """
     if not isinstance(window, int) or window < 2 or window & (window - 1):  # noqa: PLR2004
-        return Verdict(False, "Answer with a power of two, such as 1024: FFTs like those best.")
+        return Verdict(
+            False, "Answer with a power of two, such as 1024: the FFT is fastest with these."
+        )
     width = RATE / window
     facts = (
         f"{window} samples are {1000 * window / RATE:.0f} ms: bins lie {width:.1f} Hz apart, and a "
@@ -66,10 +68,12 @@ def shortest_window(window: Any, low: float = 440.0, high: float = 466.16) -> Ve
         f"{high - low:.0f} Hz apart"
     )
     if valley(window, low, high) < VALLEY:
-        return Verdict(False, f"{facts}: they melt into one. Take a longer window.")
+        return Verdict(False, f"{facts}: they merge into one. Choose a longer window.")
     if valley(window // 2, low, high) >= VALLEY:
-        return Verdict(False, f"{facts}, which is plenty. Half the window does, too.")
-    return Verdict(True, f"{facts}. Half of it would melt them into one, twice smears time.")
+        return Verdict(
+            False, f"{facts}, which is more than enough. Half the window is enough, too."
+        )
+    return Verdict(True, f"{facts}. Half of it would merge them into one; twice smears time.")
 
 
 def valley(window: int, low: float, high: float) -> float:
@@ -124,7 +128,7 @@ def _fault(mask: NDArray[Any], shape: tuple[int, ...]) -> str:
     if mask.shape != shape:
         return f"A mask needs a value for each cell: {list(shape)}, not {list(mask.shape)}."
     if not np.isfinite(mask).all():
-        return "Some values are not numbers: where both are silent you divide 0 by 0. Add 1e-9."
+        return "Some values are not numbers: where both are silent, 0 is divided by 0. Add 1e-9."
     low, high = float(mask.min()), float(mask.max())
     if low < 0 or high > 1 + NEAR:
         values = f"Values go from {low:.2f} to {high:.2f}".replace("-", "−")
@@ -149,7 +153,7 @@ def half_fader(decibels: Any) -> Verdict:
         return Verdict(True, why)
     if abs(answer + 3.01) < 0.1:  # noqa: PLR2004
         return Verdict(False, "−3 dB is half the energy; a fader halves the amplitude.")
-    return Verdict(False, "A fader multiplies the amplitude; decibels of it are 20·log10(factor).")
+    return Verdict(False, "A fader multiplies the amplitude; in decibels that is 20·log10(factor).")
 
 
 def best_phase(answer: Any, excerpt: Excerpt, stem: str = "vocals") -> Verdict:
@@ -186,12 +190,16 @@ def fewest_bits(bits: Any, excerpt: Excerpt, stem: str = "vocals") -> Verdict:
         return Verdict(False, "Answer with a whole number from 2 to 8.")
     full = try_bits(excerpt, 8).sdr[stem]
 
-    def lost(count: int) -> float:
-        return full - try_bits(excerpt, count).sdr[stem]
+    def change(count: int) -> float:
+        return try_bits(excerpt, count).sdr[stem] - full
 
-    loss = lost(bits)
-    if loss > HARDLY:
-        return Verdict(False, f"{bits} bits lose {loss:.2f} dB. Each bit less doubles the steps.")
-    if bits > 2 and (fewer := lost(bits - 1)) <= HARDLY:  # noqa: PLR2004
-        return Verdict(False, f"{bits} bits lose {loss:.2f} dB, {bits - 1} only {fewer:.2f}.")
-    return Verdict(True, f"{bits} bits lose {loss:.2f} dB; with one less it is more than {HARDLY}.")
+    facts = f"With {bits} bits the SDR changes by {_signed(change(bits))} dB"
+    if change(bits) < -HARDLY:
+        return Verdict(False, f"{facts}. Each bit less doubles the step size.")
+    if bits > 2 and change(bits - 1) >= -HARDLY:  # noqa: PLR2004
+        return Verdict(False, f"{facts}, with {bits - 1} by only {_signed(change(bits - 1))} dB.")
+    return Verdict(True, f"{facts}; with one bit less the loss is more than {HARDLY} dB.")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")

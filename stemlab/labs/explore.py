@@ -296,7 +296,7 @@ def phase(excerpt: Excerpt) -> Experiment:
         rebuilt = excerpt.sound((np.abs(true) * np.exp(1j * turn)).astype(np.complex64))
         found = np.abs(excerpt.stft.analyse(rebuilt))
         words = (
-            f"Magnitudes asked for and magnitudes found in the sound agree to "
+            f"The chosen magnitudes and those of the resulting sound agree to "
             f"<b>{db(sdr(np.abs(true), found))}</b>; the waveforms to "
             f"<b>{db(sdr(excerpt.stems[stem], rebuilt))}</b> (SDR)."
         )
@@ -423,13 +423,13 @@ def sums(excerpt: Excerpt) -> Experiment:
         stems = np.moveaxis(excerpt.stft.synthesise(parts, len(excerpt.mix)), -1, 0)
         missing = excerpt.mix - stems.sum(0)
         lost = conservation(excerpt.mix, stems)
-        words = f"Mixture minus the sum of the stems: <b>{db(lost)}</b> of the mixture."
+        words = f"Mixture minus the sum of the stems: <b>{db(lost)}</b> relative to the mixture."
         heard = dict(zip(excerpt.stems, stems, strict=True))
         return Outcome(heard | {"missing": missing * np.float32(10 ** (boost / 20))}, words)
 
     controls = {
         "masks": choice("stems from", list(spoilt)),
-        "boost": slider("enlarge what is missing, in dB", 0, 0, 60, 6, width=380),
+        "boost": slider("amplify what is missing, in dB", 0, 0, 60, 6, width=380),
     }
     return Experiment(make, controls, view=True)
 
@@ -450,7 +450,7 @@ def precision(excerpt: Excerpt) -> Experiment:
         result = tried[bits]
         change = result.sdr[stem] - tried[FLOAT].sdr[stem]
         words = (
-            f"{bits} bits a weight: <b>{result.size:.1f} MB</b>, {stem} <b>SDR "
+            f"{bits} bits per weight: <b>{result.size:.1f} MB</b>, {stem} <b>SDR "
             f"{db(result.sdr[stem])}</b>, {change:+.2f} dB against 32 bits; the network runs at "
             f"{result.speed:.0f} × real time."
         ).replace("-", "−")
@@ -462,7 +462,7 @@ def precision(excerpt: Excerpt) -> Experiment:
         return Outcome(kept_and_rest(excerpt.mix, result.stems[stem]), words, draw)
 
     controls = {
-        "bits": steps("bits a weight", sorted(BITS), INT8),
+        "bits": steps("bits per weight", sorted(BITS), INT8),
         "stem": menu("stem", list(excerpt.stems)),
     }
     return Experiment(make, controls, solo="kept")

@@ -43,7 +43,7 @@ def close_up(
     before, after
         [samples, 2].
     rate
-        Samples a second.
+        Samples per second.
     spectrum
         Of the second sound, [frames, bins, 2] of `stft`.
     stft
@@ -109,7 +109,7 @@ def frame(
     answer.legend(fontsize="x-small", loc="upper left", framealpha=0.9)
     for axes in (read, answer):
         _logarithmic(axes)
-    draw_cells(doubt, picture, unsure, "Where it is unsure", colours.magma(), (0, 2), "bits")
+    draw_cells(doubt, picture, unsure, "Where it is uncertain", colours.magma(), (0, 2), "bits")
     doubt.axvline(time, color="white", lw=2)
     doubt.axvline(time, color="black", lw=0.8)
     doubt.set_xlabel("time in s")
@@ -126,7 +126,7 @@ def _logarithmic(axes: Axes) -> None:
 
 def wave(true: Samples, rebuilt: Samples, rate: int, seconds: float = 0.025) -> Figure:
     """Draw two sounds [samples, 2] where the first is loudest, so close that waves are seen."""
-    figure = _figure(9.4, 2.6, "waves of the true stem and of the rebuilt one")
+    figure = _figure(9.4, 2.6, "waveforms of the true stem and of the rebuilt one")
     [axes] = _row(figure, 1)
     count = round(seconds * rate)
     loudest = int(np.abs(true[count:-count]).sum(1).argmax()) + count
@@ -190,7 +190,7 @@ def quality(
         The stem to bring out.
     """
     stems = list(points[chosen][1])
-    figure = _figure(9.4, 3, f"SDR over size for some bits a weight; {chosen} bits are marked")
+    figure = _figure(9.4, 3, f"SDR over size for some bits per weight; {chosen} bits are marked")
     [axes] = _row(figure, 1)
     sizes = [size for size, _ in points.values()]
     for name, hue, mark in zip(stems, colours.hues(stems), "osD^v" * len(stems), strict=False):
@@ -206,7 +206,7 @@ def quality(
     axes.set_xlim(0.9 * min(sizes), 1.3 * max(sizes))
     axes.set_xticks(sizes, [f"{size:.1f}" for size in sizes], minor=False)
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("size in MB; above, bits a weight")
+    axes.set_xlabel("size in MB; above, bits per weight")
     axes.set_ylabel("SDR in dB")
     axes.legend(fontsize="small", loc="lower right", ncols=len(stems))
     axes.grid(alpha=0.3)

@@ -55,8 +55,8 @@ def live(heard: Any = None, *, latency: float = 0.1, setting: Live | None = None
         An ipywebrtc stream, or a `StemPlayer`, which is then heard as if it played live; by
         default what is chosen at *Source*: microphone, line-in or another tab.
     latency
-        Seconds that transform and model may wait. The best setting that is as soon, and that this
-        machine holds, is taken; see `stemlab.live.choice`.
+        Largest algorithmic delay in seconds. The best setting within it for which this machine is
+        fast enough is taken; see `stemlab.live.choice`.
     setting
         How to separate, instead.
 
@@ -68,7 +68,7 @@ def live(heard: Any = None, *, latency: float = 0.1, setting: Live | None = None
     Raises
     ------
     SettingError
-        If no setting is as soon.
+        If no setting is within the latency.
 
     Examples
     --------
@@ -89,5 +89,6 @@ def live(heard: Any = None, *, latency: float = 0.1, setting: Live | None = None
 def _told(trials: Sequence[Trial]) -> ipywidgets.HTML:
     """Return what was tried on this machine, and what came of it."""
     lines = "".join(f"<li>{escape(str(trial))}</li>" for trial in trials)
-    heading = f"Why {escape(trials[-1].setting)}?"
-    return ipywidgets.HTML(f"<details><summary>{heading}</summary><ol>{lines}</ol></details>")
+    return ipywidgets.HTML(
+        f"<details><summary>Why this setting?</summary><ol>{lines}</ol></details>"
+    )

@@ -224,7 +224,7 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         faults = _faults(order, self._good)
         self._tell(faults)
         if faults:
-            heard = "; what was heard before plays on" if self.outcome else ""
+            heard = "; the previous setting plays on" if self.outcome else ""
             self._say(f"⚠ Not possible{heard}.")
             return
         trial, before = _trial(order.values), self._good

@@ -25,11 +25,11 @@ SPAN = 120.0
 SHORTEST = 4.0
 """Seconds below which there is no telling a beat or a key."""
 BAR = 4
-"""Beats a bar; nothing else is guessed."""
+"""Beats per bar; nothing else is guessed."""
 
 _RATE = 22_050
 _WINDOW, _HOP = 512, 64  # samples: 23 ms, so that an onset is known to 3 ms
-_FRAMES = _RATE / _HOP  # frames a second
+_FRAMES = _RATE / _HOP  # frames per second
 _LAG = 4  # frames between which the flux is taken: its peak then lies on the onset
 _BANDS = (0, 6, 40, _WINDOW // 2)  # edges in bins: kick up to 260 Hz, snare up to 1.7 kHz, hats
 _WEIGHTS = (1.5, 1.0, 1.0)  # hats often sound off the beat, kicks seldom

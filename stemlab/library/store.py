@@ -50,7 +50,7 @@ class Track:
     Attributes
     ----------
     title, names, length, rate
-        What it is called, its stems' names, its length in samples, samples a second.
+        What it is called, its stems' names, its length in samples, samples per second.
     mix
         int16 [length, 2].
     stems

@@ -1,4 +1,4 @@
-"""The best live setting that this machine holds: settings are tried in turn, the best first."""
+"""The best live setting that this machine is fast enough for: tried in turn, the best first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = (
 )
 # Share of one core that may go into it; the rest is for what else comes.
 LOAD = 0.75
-TAKEN, FORCED = "taken", "taken, since nothing lighter is as soon"
+TAKEN, FORCED = "taken", "taken, because no lighter setting is within this latency"
 # Seconds of sound that are separated to see how long it takes.
 TRIED = 0.5
 
@@ -55,23 +55,24 @@ class Trial:
     def __str__(self) -> str:
         """Say it all in a line."""
         load = "" if self.load is None else f", {self.load:.0%} of a core"
-        return f"{self.setting}: {1000 * self.delay:.0f} ms late{load}: {self.verdict}"
+        return f"{self.setting}: {1000 * self.delay:.0f} ms delay{load}: {self.verdict}"
 
 
 def choose(latency: float = 0.1, settings: Sequence[Live] = SETTINGS) -> list[Trial]:
-    """Try settings until this machine holds one; the last of those returned is the one to take.
+    """Try settings until this machine is fast enough for one; take the last of those returned.
 
     Parameters
     ----------
     latency
         Seconds by which stems may be late, without the time to compute.
     settings
-        Best first. The lightest of those that are soon enough is taken even if it is too much.
+        Best first. If the machine is too slow for all of them, the lightest within the
+        latency is taken.
 
     Raises
     ------
     SettingError
-        If no setting is soon enough.
+        If no setting is within the latency.
 
     Examples
     --------
@@ -88,7 +89,7 @@ def choose(latency: float = 0.1, settings: Sequence[Live] = SETTINGS) -> list[Tr
     if not tried:
         soonest = min(trial.delay for trial in trials)
         raise SettingError(
-            f"latency {1000 * latency:g} ms: the soonest setting takes {1000 * soonest:.0f} ms"
+            f"latency {1000 * latency:g} ms: the fastest setting takes {1000 * soonest:.0f} ms"
         )
     lightest = min(tried, key=lambda trial: trial.load or 0)
     return [*trials, replace(lightest, verdict=FORCED)]
@@ -100,7 +101,7 @@ def _try(live: Live, latency: float) -> Trial:
     rate, hop = model.card.sample_rate, model.card.hop
     setting, delay = f"{live.model}, {separator.source.setting}", separator.delay / rate
     if delay > latency:
-        return Trial(live, setting, delay, None, f"later than {1000 * latency:g} ms")
+        return Trial(live, setting, delay, None, f"more than {1000 * latency:g} ms")
     noise = np.random.default_rng(0).standard_normal((int(TRIED * rate), 2), np.float32)
     blocks = np.array_split(0.1 * noise, len(noise) // hop)
     separator.push(blocks[0])
@@ -108,5 +109,5 @@ def _try(live: Live, latency: float) -> Trial:
     for block in blocks:
         separator.push(block)
     load = (time.perf_counter() - start) / TRIED
-    verdict = TAKEN if load <= LOAD else f"more than {LOAD:.0%}, which leaves too little"
+    verdict = TAKEN if load <= LOAD else f"more than {LOAD:.0%}, which leaves too little reserve"
     return Trial(live, setting, delay, load, verdict)

@@ -48,7 +48,7 @@ class MaskSource(Protocol):
 
     @property
     def setting(self) -> str:
-        """How it looks, in words."""
+        """How it reads, in words."""
 
     def recall(self, magnitudes: NDArray[np.float32]) -> None:
         """Hear what was before the first frame, [n, F, 2]."""
@@ -71,8 +71,8 @@ class StreamedMasks:
 
     @property
     def setting(self) -> str:
-        """How it looks, in words."""
-        return f"each frame once, look-ahead {self.lookahead}"
+        """How it reads, in words."""
+        return f"frame by frame, look-ahead {self.lookahead}"
 
     def recall(self, magnitudes: NDArray[np.float32]) -> None:
         """Hear what was before the first frame, [n, F, 2]."""
@@ -140,7 +140,7 @@ class WindowedMasks:
 
     @property
     def setting(self) -> str:
-        """How it looks, in words."""
+        """How it reads, in words."""
         frames = self._model.card.frames
         return f"windows of {frames} frames every {self._update}, look-ahead {self.lookahead}"
 

@@ -138,7 +138,7 @@ class LiveSeparator:
         card, stft = self.model.card, self.stft
         if stft.n_fft != card.n_fft or card.hop % stft.hop:
             raise SettingError(
-                f"n_fft {stft.n_fft} and hop {stft.hop}: live, {card.name} wants n_fft "
+                f"n_fft {stft.n_fft} and hop {stft.hop}: live, {card.name} needs n_fft "
                 f"{card.n_fft} and a hop that divides {card.hop}"
             )
         if self.extension not in EXTENSIONS:
@@ -182,7 +182,7 @@ def _source(
         )
     if (update, lookahead) != (None, None):
         raise SettingError(
-            f"{model.card.name} reads each frame once, with a look-ahead of its own: leave "
+            f"{model.card.name} reads frame by frame, with a look-ahead of its own: leave "
             "update and lookahead out, or choose another model"
         )
     return StreamedMasks(model)

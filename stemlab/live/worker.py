@@ -187,7 +187,7 @@ class LiveWorker:
     stems
         Names of the stems.
     rate
-        Samples a second.
+        Samples per second.
     delay
         Samples by which stems are late, without the time to compute.
     setting
@@ -364,7 +364,7 @@ class LiveWorker:
             self.restarts += 1
             self.notice = (
                 f"the live worker ended ({ended.fate}) and another took over; "
-                "what came in between may be silent"
+                "the time in between may be silent"
             )
             with self._lock:
                 if not self._closing:
@@ -427,8 +427,8 @@ class _Child:
 
 def _why_not(child: _Child) -> str:
     return (
-        f"the live worker cannot start ({child.fate}): it tells why on the terminal; "
-        'in a script, use it below `if __name__ == "__main__":` only'
+        f"the live worker cannot start ({child.fate}): the terminal shows why; "
+        'in a script, use it only below `if __name__ == "__main__":`'
     )
 
 

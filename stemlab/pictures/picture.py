@@ -32,7 +32,7 @@ Columns: TypeAlias = NDArray[np.uint8]
 FLOOR, CEILING = -96.0, 0.0
 # Levels between which colours change: one cell in a thousand of loud pop music is above.
 SHOWN = (-80.0, -10.0)
-# A song of more frames than this has several to a column: 12.7 minutes at 43 frames a second.
+# A song of more frames than this has several to a column: 12.7 minutes at 43 frames per second.
 MOST_COLUMNS = 1 << 15
 # Frames packed at once: their working set stays in the cache.
 BATCH = 64

@@ -1,4 +1,4 @@
-"""What this machine holds: the speed of each stage, of the whole, and its memory."""
+"""How fast this machine is: the speed of each stage and of the whole, and the memory used."""
 
 from __future__ import annotations
 

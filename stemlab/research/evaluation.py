@@ -104,7 +104,7 @@ def score(references: Samples, estimates: Samples, rate: int, *, bss: bool = Fal
     references, estimates
         [stems, samples, 2].
     rate
-        Samples a second.
+        Samples per second.
     bss
         Whether to add BSSEval's scores.
     """

@@ -108,7 +108,7 @@ def bss_eval(
     references, estimates
         [stems, samples, channels].
     rate
-        Samples a second.
+        Samples per second.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def bss_eval(
     if find_spec("museval") is None:
         raise SettingError(
             "SIR and SAR need museval, which is not installed; "
-            "`pip install 'stemlab[research]'` brings it"
+            "`pip install 'stemlab[research]'` installs it"
         )
     from museval.metrics import bss_eval as museval_v4
 

@@ -197,7 +197,7 @@ class Mixed:
     sources
         The files.
     rate
-        Samples a second.
+        Samples per second.
     start
         First sample.
     """
@@ -258,7 +258,7 @@ def read_stretch(
     targets
         From `match`: the references are summed as they say, [targets, samples, 2].
     rate
-        Samples a second.
+        Samples per second.
     start, seconds
         Where the stretch begins, and its length; to the song's end by default.
 

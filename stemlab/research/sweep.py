@@ -298,7 +298,7 @@ def _check(out: Path) -> None:
         if find_spec(library) is None:
             raise SettingError(
                 f"a sweep needs {library}, which is not installed; "
-                "`pip install 'stemlab[research]'` brings it"
+                "`pip install 'stemlab[research]'` installs it"
             )
 
 

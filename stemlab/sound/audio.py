@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 RATE = 44_100
-"""Samples a second of everything inside stemlab."""
+"""Samples per second of everything inside stemlab."""
 
 # What soxr's filter rings, in output samples: starting so much earlier changes nothing above
 # -118 dB (measured from 1 to 768 kHz).
@@ -77,7 +77,7 @@ class Audio:
     samples
         float32 ``[samples, 2]``, full scale ±1.
     rate
-        Samples a second.
+        Samples per second.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class Reader:
     path
         A file with one of `AUDIO_SUFFIXES`.
     rate
-        Samples a second wanted; the sound is resampled to it.
+        Samples per second wanted; the sound is resampled to it.
     stream
         Which audio stream of the file; only mp4 files have more than one.
 
@@ -211,11 +211,11 @@ def _counted(
         end += len(piece)
         yield piece
     if not end:
-        raise AudioError(f"{path}: has a header but holds no sound; copy or export it again")
+        raise AudioError(f"{path}: has a header but contains no sound; copy or export it again")
     if source.exact and end < source.length:
         warnings.warn(
             f"{path}: breaks off after {end / source.rate:.2f} of"
-            f" {source.length / source.rate:.2f} s; copy it again to have it whole",
+            f" {source.length / source.rate:.2f} s; copy it again to get all of it",
             AudioWarning,
             stacklevel=4,
         )
@@ -247,7 +247,7 @@ def load(path: str | os.PathLike[str], rate: int = RATE) -> Audio:
     path
         A file with one of `AUDIO_SUFFIXES`.
     rate
-        Samples a second wanted.
+        Samples per second wanted.
 
     Returns
     -------
@@ -271,7 +271,7 @@ def resample(audio: Audio, rate: int) -> Audio:
     audio
         Any sound.
     rate
-        Samples a second wanted.
+        Samples per second wanted.
 
     Returns
     -------
@@ -383,7 +383,7 @@ class Writer:
     path
         Where to; the suffix, one of `WRITE_SUFFIXES`, chooses the format.
     rate
-        Samples a second.
+        Samples per second.
     tags
         What to write beside the sound.
 

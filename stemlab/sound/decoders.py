@@ -78,7 +78,7 @@ class Source(Protocol):
     """One opened sound file."""
 
     rate: int
-    """Samples a second."""
+    """Samples per second."""
 
     length: int
     """Samples that the header promises, 0 if it does not say."""
@@ -157,7 +157,7 @@ def _check_header(path: Path, rate: int, channels: int) -> None:
         raise _damaged(path)
     if rate not in RATES:
         raise AudioError(
-            f"{path}: claims {rate} samples a second, which no sound has;"
+            f"{path}: claims {rate} samples per second, which no sound has;"
             f" export it again with {RATES[0]} to {RATES[-1]}"
         )
     if channels not in CHANNELS:
@@ -316,7 +316,7 @@ class _LibavSource:
     def _open_stream(self, stream: int) -> None:
         streams = self._container.streams.audio
         if stream >= len(streams):
-            raise AudioError(f"{self._path}: holds no sound; name a file that does")
+            raise AudioError(f"{self._path}: contains no sound; name a file that does")
         self._stream = streams[stream]
         codec = self._stream.codec_context
         if codec is None:
@@ -385,7 +385,7 @@ class _LibavSource:
         if not self._damaged:
             self._damaged = True
             warnings.warn(
-                f"{self._path}: is damaged, some of it is silent; copy it again to have it whole",
+                f"{self._path}: is damaged, some of it is silent; copy it again to get all of it",
                 AudioWarning,
                 stacklevel=2,
             )

@@ -120,7 +120,7 @@ class StemFileWriter:
     names
         Names of the stems, one to four. Places they leave free are filled with silence.
     rate
-        Samples a second, one that AAC knows (8 000 to 96 000).
+        Samples per second, one that AAC knows (8 000 to 96 000).
     tags
         What to write beside the sound.
 
@@ -176,7 +176,7 @@ class StemFileWriter:
         rates = av.Codec("aac", "w").audio_rates or []
         if self.rate not in rates:
             raise AudioError(
-                f"{self.path}: AAC cannot hold {self.rate} samples a second; use {RATE}"
+                f"{self.path}: AAC cannot hold {self.rate} samples per second; use {RATE}"
             )
 
     def __enter__(self) -> Self:
@@ -369,7 +369,7 @@ def read_stems(path: str | os.PathLike[str], rate: int = RATE) -> tuple[Audio, d
     path
         A ``.stem.mp4`` or ``.stem.m4a`` file.
     rate
-        Samples a second wanted.
+        Samples per second wanted.
 
     Returns
     -------

@@ -211,13 +211,13 @@ class Live extends Faders {
 
   /** One plain sentence on what is wrong, or "". */
   complaint() {
-    if (this.dead) return "The kernel has gone: run the cell again.";
+    if (this.dead) return "The kernel has stopped: run the cell again.";
     if (this.model.get("error") || this.trouble) return this.model.get("error") || this.trouble;
-    if (this.model.get("running") && !this.mine) return "Another page listens: press Start to listen here instead.";
+    if (this.model.get("running") && !this.mine) return "Another page is listening: press Start to listen here instead.";
     if (!this.source) return "";
-    if (this.context.state === "suspended") return "The browser waits for a click before it listens: click here.";
+    if (this.context.state === "suspended") return "The browser needs a click before it listens: click here.";
     if (performance.now() - this.news > 1000 * WAITED)
-      return "No stems come back: the kernel is held up by a cell, or this machine is too slow.";
+      return "No stems come back: the kernel is busy with a cell, or this machine is too slow.";
     return this.model.get("notice");
   }
 
@@ -356,7 +356,7 @@ class Face {
     this.inputMeter.show(report.input);
     this.rows.forEach((row, s) => row.peak.show(report.peaks[s] ?? 0));
     this.meters.forEach((one, side) => one.show(live.master.peaks[side]));
-    const late = report.behind ? `${((1000 * report.behind) / live.rate).toFixed(0)} ms late` : "finding its pace…";
+    const late = report.behind ? `${((1000 * report.behind) / live.rate).toFixed(0)} ms delay` : "measuring the delay…";
     const drops = `${report.dropouts} dropout${report.dropouts === 1 ? "" : "s"}`;
     say(this.state, live.source ? `${late} · ${drops}` : "stopped");
     say(this.complaint, live.complaint());

@@ -254,4 +254,4 @@ def microphone() -> Any:
 
         plain = dict.fromkeys(("echoCancellation", "noiseSuppression", "autoGainControl"), False)
         return CameraStream(constraints={"audio": plain | {"channelCount": 2}, "video": False})
-    raise SettingError("live input needs ipywebrtc: pip install 'stemlab[lab]' brings it")
+    raise SettingError("live input needs ipywebrtc: pip install 'stemlab[lab]' installs it")

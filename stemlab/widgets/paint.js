@@ -400,9 +400,9 @@ class Sheet {
   }
 }
 
-const HINT = "Paint what you want to keep. Arrow keys and space do it without a mouse.";
+const HINT = "Paint what you want to keep. Without a mouse, use the arrow keys and space.";
 const LABEL =
-  "Mask on a spectrogram. Arrow keys move the cursor, with shift further; space starts and ends a stroke; B brush, " +
+  "Mask on a spectrogram. Arrow keys move the cursor, with shift in larger steps; space starts and ends a stroke; B brush, " +
   "H harmonics, R rectangle, E add or erase, Z undo, Escape drops the stroke.";
 
 /** @param {DataView} data */

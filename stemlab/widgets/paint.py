@@ -35,7 +35,7 @@ class PaintMask(anywidget.AnyWidget):
     ----------
     value
         The mask, uint8 [columns, rows] as bytes, 255 where all is kept; sent by the page at the end
-        of each stroke. Set it to paint by program.
+        of each stroke. Set it to paint from Python.
     player
         Whose play-head is shown, if any.
 

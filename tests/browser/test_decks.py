@@ -317,7 +317,7 @@ def test_presets_fade_in(notebook: Notebook, names: Names) -> None:
 
 def test_mashup(notebook: Notebook, names: Names) -> None:
     notebook.run("desk.beats = 1; desk.play()")
-    click(notebook, "Vocals of A over B")
+    click(notebook, "Vocals A + music B")
     heard(notebook, names.a, lambda sound: has(sound, {440.0: 0, 100.0: GONE, 8000.0: GONE}))
     heard(notebook, names.b, lambda sound: has(sound, {440.0: GONE, 100.0: 0, 8000.0: 0}))
     true(notebook, "desk.crossfader == 0.5")

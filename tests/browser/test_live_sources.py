@@ -174,7 +174,7 @@ def test_a_page_that_comes_back_listens_again(lab: Lab) -> None:
     delay(ear.notebook, ear.name)
     other = lab.join(ear.notebook)
     other.wait(f"globalThis.stemlab?.players.has('{ear.name}')", 2 * PATIENCE)
-    other.page.locator(".stemlab-live .complaint", has_text="Another page listens").wait_for()
+    other.page.locator(".stemlab-live .complaint", has_text="Another page is listening").wait_for()
     other.page.get_by_role("button", name="Start", exact=True).click()
     other.wait(f"{ear.live}.playing", 2 * PATIENCE)
     ear.notebook.wait(f"!{ear.live}.source")

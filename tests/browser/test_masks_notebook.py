@@ -273,11 +273,11 @@ def test_stems_sum_to_the_mix_until_masks_are_spoilt(lesson: Notebook) -> None:
 
 def test_fewer_bits(lesson: Notebook) -> None:
     step = Step(lesson, 8, "explore.precision")
-    step.slider("bits a weight").press("Home")
+    step.slider("bits per weight").press("Home")
     step.changes()
     step.choose("stem", "drums")
     step.changes()
-    step.slider("bits a weight").press("End")
+    step.slider("bits per weight").press("End")
     step.changes("picture")
     step.cell.screenshot(path=OUT / "masks-bits.png")
 

@@ -532,7 +532,7 @@ display(player)
 player.play()""")
     told = notebook.page.locator(".stemlab-player .complaint")
     told.filter(has_text="This machine separates at 0.").wait_for(timeout=2000 * PATIENCE)
-    assert "too slow to play along: pause a while." in told.inner_text()
+    assert "too slow to play along: pause for a while." in told.inner_text()
     notebook.page.context.close()
 
 
@@ -542,7 +542,7 @@ def test_a_browser_that_waits_for_a_click_says_so(lab: Lab) -> None:
     name = open_player(notebook)
     notebook.page.evaluate("id => stemlab.players.get(id).context.suspend()", name)
     told = notebook.page.locator(".stemlab-player .complaint")
-    told.filter(has_text="The browser waits for a click").wait_for()
+    told.filter(has_text="The browser needs a click").wait_for()
     told.click()
     told.filter(has_not_text="click").wait_for(state="attached")
     hears(notebook, name, FLAT)

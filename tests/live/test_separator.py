@@ -181,7 +181,7 @@ def test_sound_does_not_wait_for_a_model_that_runs_elsewhere(
 
 
 def test_the_live_model_has_its_own_look_ahead(causal: StreamModel) -> None:
-    with pytest.raises(SettingError, match="stemlab-4-live reads each frame once"):
+    with pytest.raises(SettingError, match="stemlab-4-live reads frame by frame"):
         LiveSeparator(causal, lookahead=3)
 
 
@@ -191,7 +191,7 @@ def test_the_live_model_has_its_own_look_ahead(causal: StreamModel) -> None:
         ({"update": 0}, "1 hop of the model or more"),
         ({"lookahead": -1}, "choose 0 or more"),
         ({"lookahead": 64}, "below the 48 frames"),
-        ({"stft": Stft(2048, 256)}, "wants n_fft 4096"),
+        ({"stft": Stft(2048, 256)}, "needs n_fft 4096"),
         ({"stft": Stft(4096, 600)}, "divides 1024"),
         ({"extension": "none"}, "no such band extension"),
     ],

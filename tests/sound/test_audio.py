@@ -385,10 +385,10 @@ def test_bad_input_explains_itself(bad: Path, name: str, cause: str) -> None:
 WAV_FIELDS: dict[str, tuple[int, int, int, str]] = {
     "channels": (22, 2, 65_535, "channels|is damaged"),
     "no channels": (22, 2, 0, "is damaged"),
-    "rate": (24, 4, 2**31 - 1, "samples a second"),
-    "negative rate": (24, 4, 2**32 - 1, "samples a second|is damaged"),
-    "no rate": (24, 4, 0, "is damaged|samples a second"),
-    "slow": (24, 4, 999, "claims 999 samples a second"),
+    "rate": (24, 4, 2**31 - 1, "samples per second"),
+    "negative rate": (24, 4, 2**32 - 1, "samples per second|is damaged"),
+    "no rate": (24, 4, 0, "is damaged|samples per second"),
+    "slow": (24, 4, 999, "claims 999 samples per second"),
 }
 
 

@@ -222,7 +222,7 @@ def test_other_programs_may_change_the_tags(tmp_path: Path, song: Path) -> None:
         ("x.stem.mp4", [*FOUR, "piano"], RATE, "holds one to four stems, not 5; choose fewer"),
         ("x.stem.mp4", [], RATE, "holds one to four stems, not 0"),
         ("x.mp4", FOUR, RATE, r"not a stem file by its name; let it end in \.stem\.mp4"),
-        ("x.stem.mp4", FOUR, 192_000, "AAC cannot hold 192000 samples a second; use 44100"),
+        ("x.stem.mp4", FOUR, 192_000, "AAC cannot hold 192000 samples per second; use 44100"),
         ("missing/x.stem.mp4", FOUR, RATE, "cannot be written .No such file"),
     ],
 )

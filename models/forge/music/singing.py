@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RATE = 44_100
 TRACKED = 16_000
-"""Samples a second in which pitch is looked for."""
+"""Samples per second in which pitch is looked for."""
 FRAME = 0.01
 """Seconds between two values of pitch and level."""
 LOWEST, HIGHEST = 65.0, 600.0

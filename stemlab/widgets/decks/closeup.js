@@ -19,7 +19,7 @@ export class Closeup {
     this.strip = element("canvas");
     this.node = element("div", { class: `closeup ${letter}`, role: "img", "aria-label": `Close-up ${letter}` },
       this.strip, element("div", { class: "needle" }));
-    this.start = this.scale = this.width = this.painted = 0; // seconds at the left edge, pixels a second, pixels, ms
+    this.start = this.scale = this.width = this.painted = 0; // seconds at the left edge, pixels per second, pixels, ms
     this.known = -1;
     this.dirty = true;
   }

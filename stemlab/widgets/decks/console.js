@@ -24,7 +24,6 @@ const SHOWN_TRAITS = [
 const LOOPS = [1, 2, 4, 8, 16, 32];
 const JUMPS = [-4, -1, 1, 4];
 /** @type {Record<string, string>} */
-const SHORT = { Instrumental: "Instr.", "Vocals 50 %": "Vox 50 %", "Drums only": "Drums" };
 const TONICS = ["C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const KEYS = ["major", "minor"].flatMap((mode) => TONICS.map((tonic) => `${tonic} ${mode}`));
 
@@ -208,7 +207,7 @@ class DeckFace {
     this.rows = table.stems.map((stem, s) => this.row(stem, s));
     this.presets = Object.keys(PRESETS)
       .filter((preset) => !preset.includes("rums") || table.stems.includes("drums"))
-      .map((preset) => this.named(preset, SHORT[preset] ?? preset, () => table.blend(preset, beats())));
+      .map((preset) => this.named(preset, preset, () => table.blend(preset, beats())));
     this.node = element("section", { class: `deck ${letter}`, role: "group", "aria-label": `Deck ${letter}` },
       this.head(), this.wave.node, this.transport(), this.pads(),
       element("div", { class: "stems" }, ...this.rows.map((row) => row.node)),
@@ -477,7 +476,8 @@ class MixerFace {
     this.shows.push(() => (beats.value = String(model.get("beats"))));
     const over = (/** @type {number} */ top) => {
       const [voice, rest] = top ? ["B", "A"] : ["A", "B"];
-      return button(`Vocals of ${voice} over ${rest}`, `${voice} vox / ${rest}`, () => desk.mashup(top));
+      const name = `Vocals ${voice} + music ${rest}`;
+      return button(name, name, () => desk.mashup(top));
     };
     return element("div", { class: "mashups" }, over(0), element("label", {}, beats, " beats"), over(1));
   }
@@ -546,7 +546,7 @@ class SaveFace {
 
   /** What can be saved of a deck. @param {Turntable} table @param {"a" | "b"} side */
   parts(table, side) {
-    const names = [...table.stems.map((stem) => [stem, stem]), ["mix", "mix as the faders stand"], ["stem.mp4", "all stems (.stem.mp4)"]];
+    const names = [...table.stems.map((stem) => [stem, stem]), ["mix", "mix with the current faders"], ["stem.mp4", "all stems (.stem.mp4)"]];
     return names.map(([what, name]) => element("option", { value: `${side} ${what}` }, `${side.toUpperCase()}: ${name}`));
   }
 

@@ -17,16 +17,16 @@ const SHARED = {
   systemAudio: "exclude",
 };
 const REASONS = /** @type {Record<string, string>} */ ({
-  NotAllowedError: "The browser may not listen to this source: allow it beside the address, then press Start.",
+  NotAllowedError: "The browser has no permission to listen to this source: allow it in the address bar, then press Start.",
   NotFoundError: "There is no microphone or line-in here: plug one in, then press Start.",
-  NotReadableError: "Another program holds the input, or it was unplugged: free it, then press Start.",
-  OverconstrainedError: "The input cannot do what was asked of it: choose another one.",
-  NotSupportedError: "This browser cannot take an input of another rate: set it to 44.1 kHz, or use Chrome or Edge.",
+  NotReadableError: "Another program uses the input, or it was unplugged: make it available, then press Start.",
+  OverconstrainedError: "This input does not support the settings needed: choose another one.",
+  NotSupportedError: "This browser cannot convert the input's sample rate: set the input to 44.1 kHz, or use Chrome or Edge.",
 });
 const TAB_REASONS = /** @type {Record<string, string>} */ ({
   ...REASONS,
   NotAllowedError: "No tab was shared: press Start and choose one, with its sound.",
-  InvalidStateError: "The browser wants a click before it shares a tab: press Start.",
+  InvalidStateError: "The browser needs a click before it shares a tab: press Start.",
 });
 
 /** What is wrong, in a sentence. */
@@ -43,7 +43,7 @@ export async function open(model) {
   const source = model.get("source");
   if (source === HEARD) return { stream: await (await widget(model, "heard")).captureStream(), own: false };
   if (!navigator.mediaDevices)
-    throw new Trouble("Browsers let only pages from this machine (localhost) or https listen: open the lab so.");
+    throw new Trouble("Browsers allow only pages at localhost or https to listen: open the lab at such an address.");
   return { stream: source === TAB ? await share() : await input(model, source), own: true };
 }
 

@@ -2,7 +2,7 @@
 
 const ONE_OUTPUT =
   "This browser has no second output for headphones here: open the page at localhost or https, in Chrome, Edge or Firefox.";
-const REFUSED = "The browser was not allowed to see the outputs: allow it (it asks for the microphone, which is not used).";
+const REFUSED = "The browser has no permission to list the outputs: allow it (it asks for the microphone, which is not used).";
 
 /** @typedef {{id: string, name: string}} Output */
 

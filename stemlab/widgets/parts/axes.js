@@ -4,7 +4,7 @@
  * @typedef {object} Grid what the cells of the picture stand for
  * @property {number} columns
  * @property {number} rows
- * @property {number} pace columns a second
+ * @property {number} pace columns per second
  * @property {number} origin time of the left edge of column 0, s
  * @property {"log"|"linear"} scale
  * @property {number} low Hz at the bottom

@@ -155,14 +155,14 @@ export class Player extends Faders {
   /** One plain sentence on what is wrong, or "". */
   complaint() {
     if (this.model.get("error")) return this.model.get("error");
-    if (this.dead) return "The kernel has gone: run the cell again.";
-    if (this.context.state === "suspended" && this.deck.playing) return "The browser waits for a click before it plays sound: click here.";
+    if (this.dead) return "The kernel has stopped: run the cell again.";
+    if (this.context.state === "suspended" && this.deck.playing) return "The browser needs a click before it plays sound: click here.";
     if (this.model.get("playing") && !this.mine) return "Playing in another tab: press Play to hear it here.";
-    if (this.deck.silence() > UNANSWERED) return "The kernel does not answer, a running cell may hold it up; what is buffered plays on.";
+    if (this.deck.silence() > UNANSWERED) return "The kernel does not answer; it may be busy with a cell. What is buffered plays on.";
     if (!this.deck.report.starved) return "";
     const speed = this.model.get("speed");
     return speed > 0 && speed < 1.1
-      ? `This machine separates at ${speed.toFixed(1)} × real time, too slow to play along: pause a while.`
+      ? `This machine separates at ${speed.toFixed(1)} × real time, too slow to play along: pause for a while.`
       : "Separating this part…";
   }
 
