@@ -312,6 +312,7 @@ display(alone)""")
     notebook.eventually("abs(alone.position - 7) < 0.1", "True")
 
 
+@pytest.mark.usefixtures("player")
 def test_screenshot(notebook: Notebook) -> None:
     notebook.run("""
 from stemlab import demo

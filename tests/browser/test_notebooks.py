@@ -21,6 +21,7 @@ pytestmark = pytest.mark.browser
 
 NOTEBOOKS = sorted(path.name for path in shipped_notebooks().glob("*.ipynb"))
 PICTURES = Path(__file__).parents[2] / "out"
+SEPARATED = "document.querySelector('.stemlab-maskview').view.song.painted.every((one) => one)"
 RUN_ALL = """async () => {
   await jupyterapp.commands.execute("notebook:run-all-cells");
   const cells = [...jupyterapp.shell.currentWidget.content.model.cells];
@@ -62,8 +63,23 @@ def test_the_first_notebook_plays(lab: Lab) -> None:
     sound = Notebook(page).record(player, 4)
     assert np.sqrt(np.mean(np.square(sound))) > 0.02
     PICTURES.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURES / "start.png")
+    picture_of_the_first_notebook(page, player)
     page.context.close()
+
+
+def picture_of_the_first_notebook(page: Page, player: str) -> None:
+    """Take the README's first picture: the player in the chorus, and its masks."""
+    page.set_viewport_size({"width": 1200, "height": 1800})
+    page.evaluate(f"stemlab.players.get('{player}').seek(27)")
+    Notebook(page).wait(SEPARATED, 120)
+    Notebook(page).wait(f"stemlab.players.get('{player}').now() > 30")
+    first = page.locator(".stemlab-player").first.bounding_box()
+    last = page.locator(".stemlab-maskview").first.bounding_box()
+    assert first is not None
+    assert last is not None
+    area = {"x": first["x"] - 4, "y": first["y"] - 4, "width": first["width"] + 8}
+    height = last["y"] + last["height"] - first["y"] + 8
+    page.screenshot(path=PICTURES / "start.png", clip={**area, "height": height})
 
 
 def test_the_decks_notebook_plays(lab: Lab) -> None:
