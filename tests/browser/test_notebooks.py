@@ -15,7 +15,7 @@ from stemlab.lab import FIRST, shipped_notebooks
 
 if TYPE_CHECKING:
     from conftest import Lab
-    from playwright.sync_api import Page
+    from playwright.sync_api import FloatRect, Page
 
 pytestmark = pytest.mark.browser
 
@@ -77,9 +77,13 @@ def picture_of_the_first_notebook(page: Page, player: str) -> None:
     last = page.locator(".stemlab-maskview").first.bounding_box()
     assert first is not None
     assert last is not None
-    area = {"x": first["x"] - 4, "y": first["y"] - 4, "width": first["width"] + 8}
-    height = last["y"] + last["height"] - first["y"] + 8
-    page.screenshot(path=PICTURES / "start.png", clip={**area, "height": height})
+    area: FloatRect = {
+        "x": first["x"] - 4,
+        "y": first["y"] - 4,
+        "width": first["width"] + 8,
+        "height": last["y"] + last["height"] - first["y"] + 8,
+    }
+    page.screenshot(path=PICTURES / "start.png", clip=area)
 
 
 def test_the_decks_notebook_plays(lab: Lab) -> None:

@@ -23,7 +23,6 @@ const SHOWN_TRAITS = [
 ].map((name) => `change:${name}`).join(" ");
 const LOOPS = [1, 2, 4, 8, 16, 32];
 const JUMPS = [-4, -1, 1, 4];
-/** @type {Record<string, string>} */
 const TONICS = ["C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const KEYS = ["major", "minor"].flatMap((mode) => TONICS.map((tonic) => `${tonic} ${mode}`));
 
