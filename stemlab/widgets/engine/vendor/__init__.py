@@ -1,0 +1,1 @@
+"""What others wrote for the audio thread, unchanged but for their exports."""
