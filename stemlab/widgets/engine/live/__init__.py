@@ -1,0 +1,1 @@
+"""Live separation in the page: transform, network, and the audio thread they run in."""

@@ -1,0 +1,100 @@
+// A streaming network in the audio thread, by LiteRT's own functions; see `stemlab.live.model`.
+
+import { ModuleFactory } from "../vendor/litert/litert_wasm_internal.mjs";
+
+/** @typedef {import("../vendor/litert/litert_wasm_internal.mjs").Tensor} Tensor */
+/** @template T @typedef {import("../vendor/litert/litert_wasm_internal.mjs").List<T>} List */
+
+/** @template T @param {List<T>} list @returns {T[]} */
+function taken(list) {
+  const items = Array.from({ length: list.size() }, (_, i) => list.get(i));
+  list.delete();
+  return items;
+}
+
+/** The library, ready to load networks. @param {WebAssembly.Module} module */
+export async function start(module) {
+  const wasm = await ModuleFactory({
+    instantiateWasm(imports, done) {
+      WebAssembly.instantiate(module, imports).then((instance) => done(instance, module));
+      return {};
+    },
+  });
+  wasm.setupLogging();
+  return { wasm, environment: wasm.LiteRtEnvironment.create(null) };
+}
+
+/** A frame in, masks out, and a memory of what was before: the state goes in again as it came out. */
+export class StreamModel {
+  /** @param {Awaited<ReturnType<typeof start>>} runtime @param {Uint8Array} file */
+  constructor({ wasm, environment }, file) {
+    this.wasm = wasm;
+    this.environment = environment;
+    const address = wasm._malloc(file.length); // the network's for ever
+    wasm.HEAPU8.set(file, address);
+    this.model = wasm.loadModel(environment, address, file.length);
+    this.compiled = wasm.compileModel(environment, this.model, {
+      environment: { liteRtEnvironment: environment, options: {} },
+      accelerator: "wasm",
+      cpuOptions: { numThreads: 1 },
+      gpuOptions: {},
+      webNNOptions: {},
+    });
+    const { inputs, outputs } = this.#names();
+    /** @param {string[]} names @param {string} part */
+    const place = (names, part) => names.findIndex((name) => name.includes(part));
+    this.magnitude = place(inputs, "magnitude");
+    this.state = place(inputs, "state");
+    this.masks = place(outputs, "masks");
+    this.after = place(outputs, "state");
+    this.inputs = inputs.map((_, i) => this.#tensor(i));
+    this.forget();
+  }
+
+  #names() {
+    const signature = this.model.getSignature(0);
+    const names = { inputs: taken(signature.inputNames()), outputs: taken(signature.outputNames()) };
+    signature.delete();
+    return names;
+  }
+
+  /** @param {number} index */
+  #tensor(index) {
+    const { LiteRtTensorBuffer, LiteRtTensorBufferType } = this.wasm;
+    const type = this.model.getInputTensorType(0, index);
+    const layout = type.layout();
+    const size = taken(layout.dimensions()).reduce((a, b) => a * b, Float32Array.BYTES_PER_ELEMENT);
+    const tensor = LiteRtTensorBuffer.createManaged(this.environment, LiteRtTensorBufferType.HOST_MEMORY, type, size);
+    layout.delete();
+    type.delete();
+    return { tensor, length: size / Float32Array.BYTES_PER_ELEMENT };
+  }
+
+  /** Takes what was before as silence. */
+  forget() {
+    const { tensor, length } = this.inputs[this.state];
+    this.#open(tensor, "WRITE", length, (values) => values.fill(0));
+  }
+
+  /** @param {Float32Array} magnitude [bins, 2] @param {Float32Array} masks takes [bins, 2, stems] */
+  step(magnitude, masks) {
+    const { tensor } = this.inputs[this.magnitude];
+    this.#open(tensor, "WRITE", magnitude.length, (values) => values.set(magnitude));
+    const outputs = this.compiled.run(0, this.inputs.map((input) => input.tensor));
+    this.#open(outputs[this.masks], "READ", masks.length, (values) => masks.set(values));
+    outputs[this.masks].delete();
+    this.inputs[this.state].tensor.delete();
+    this.inputs[this.state].tensor = outputs[this.after];
+  }
+
+  /**
+   * Lets a tensor's values be read or written; its memory may have moved since the last time.
+   * @param {Tensor} tensor @param {"READ" | "WRITE"} mode @param {number} length
+   * @param {(values: Float32Array) => void} act
+   */
+  #open(tensor, mode, length, act) {
+    const address = tensor.lock(this.wasm.LiteRtTensorBufferLockMode[mode]);
+    act(new Float32Array(this.wasm.HEAPU8.buffer, address, length));
+    tensor.unlock();
+  }
+}

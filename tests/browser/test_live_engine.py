@@ -1,0 +1,192 @@
+"""The page's live separation beside Python's."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from conftest import PATIENCE, WITHIN
+from scipy.signal import correlate
+
+from stemlab import demo
+from stemlab.live.model import StreamModel
+from stemlab.live.separator import LiveSeparator
+from stemlab.model import find
+from stemlab.research.metrics import conservation
+from stemlab.sound.audio import load
+from stemlab.widgets.engine.live import worklet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Lab
+    from numpy.typing import NDArray
+    from playwright.sync_api import Page, Route
+
+    from stemlab.spectral import Samples
+
+pytestmark = pytest.mark.browser
+
+SECOND = 44_100
+QUANTUM = 128
+RUNTIME, COMPAT = "litert_wasm_internal", "litert_wasm_compat_internal"
+CARD = find("stemlab-4-live")
+DELAY = LiveSeparator(StreamModel(CARD)).delay
+BEHIND = DELAY - QUANTUM  # a hop is separated in the quantum that completes it
+HERE = "http://localhost"  # nobody listens there: the test itself answers
+FILES = {
+    "/": Path(__file__).with_name("live_engine.html").read_bytes(),
+    "/node.js": (worklet.HERE / "node.js").read_bytes(),
+    "/model": CARD.path.read_bytes(),
+    "/card": CARD.path.with_suffix(".json").read_bytes(),
+    **{f"/{name}.js": worklet.worklet(name).encode() for name in (RUNTIME, COMPAT)},
+    **{f"/{name}.wasm.gz": worklet.wasm(name) for name in (RUNTIME, COMPAT)},
+}
+
+
+class Rendered(NamedTuple):
+    """What the page made of a sound, from its first sample on."""
+
+    heard: Samples
+    stems: Samples
+    reports: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def page(lab: Lab) -> Iterator[Page]:
+    page = lab.window()
+    page.route(f"{HERE}/**", _answer)
+    page.goto(HERE)
+    page.wait_for_function("globalThis.live")
+    yield page
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def song() -> Samples:
+    return load(demo.path()).samples[15 * SECOND : 25 * SECOND]
+
+
+def render(
+    page: Page, sound: Samples, runtime: str = RUNTIME, gains: tuple[float, ...] = (1, 1, 1, 1)
+) -> Rendered:
+    ended = np.concatenate([sound, np.zeros((BEHIND, 2), np.float32)])
+    pairs = [[gain, gain] for gain in gains]
+    found = page.evaluate(
+        WITHIN % ("live.render", PATIENCE, PATIENCE), [runtime, _texts(ended), pairs]
+    )
+    channels = np.array([_channel(text) for text in found["channels"]])[:, BEHIND:]
+    heard, *stems = channels.reshape(5, 2, -1).swapaxes(1, 2)
+    return Rendered(heard, np.array(stems), found["reports"])
+
+
+def reference(sound: Samples) -> Samples:
+    ended = np.concatenate([sound, np.zeros((DELAY, 2), np.float32)])
+    stems: Samples = LiveSeparator(StreamModel(CARD)).push(ended).stems[:, : len(sound)]
+    return stems
+
+
+def differ(found: Samples, expected: Samples, mix: Samples) -> float:
+    """Return by how many dB the worst stem's difference lies below the mix."""
+    return max(
+        conservation(mix, [mix + stem - other])
+        for stem, other in zip(found.astype(float), expected, strict=True)
+    )
+
+
+def hard(kind: str) -> Samples:
+    """Return two seconds of a sound that breaks what is careless."""
+    n = 2 * SECOND
+    alone: NDArray[np.float64] = {
+        "silence": np.zeros(n),
+        "full scale": np.sign(np.sin(2 * np.pi * 110 / SECOND * np.arange(n) + 0.1)),
+        "denormals": np.random.default_rng(0).uniform(-1e-39, 1e-39, n),
+        "beyond full scale": np.random.default_rng(1).uniform(-8, 8, n),
+    }[kind]
+    sides: Samples = np.stack([alone, -0.5 * alone], axis=1).astype(np.float32)
+    return sides
+
+
+@pytest.mark.parametrize("runtime", [RUNTIME, COMPAT])
+def test_the_page_gives_the_stems_that_python_gives(
+    page: Page, song: Samples, runtime: str
+) -> None:
+    found = render(page, song, runtime)
+    assert differ(found.stems, reference(song), song) < -100
+    assert conservation(song, found.stems) < -120
+    assert conservation(song, [found.heard]) < -120
+
+
+@pytest.mark.parametrize("kind", ["silence", "full scale", "denormals", "beyond full scale"])
+def test_hard_sounds_between_music(page: Page, song: Samples, kind: str) -> None:
+    sound = np.concatenate([song[:SECOND], hard(kind), song[SECOND : 2 * SECOND]])
+    found = render(page, sound)
+    assert differ(found.stems, reference(sound), sound) < -100
+    assert conservation(sound, found.stems) < -120
+    assert found.reports[-1]["healed"] == 0
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 1e30])
+def test_what_is_no_number_is_replaced_and_told(page: Page, song: Samples, broken: float) -> None:
+    mended = song[: 4 * SECOND].copy()
+    mended[SECOND : SECOND + 300, 1] = 0
+    sound = mended.copy()
+    sound[SECOND : SECOND + 300, 1] = broken
+    found = render(page, sound)
+    assert found.reports[-1]["healed"] == 300
+    assert conservation(mended, found.stems) < -120
+    expected = reference(mended)
+    before, after = slice(SECOND - DELAY), slice(3 * SECOND, None)
+    assert differ(found.stems[:, before], expected[:, before], mended[before]) < -100
+    assert differ(found.stems[:, after], expected[:, after], mended[after]) < -20
+
+
+def test_faders_act_on_what_is_heard(page: Page, song: Samples) -> None:
+    found = render(page, song[: 2 * SECOND], gains=(0, 0.5, 0, 2))
+    late = slice(SECOND, None)  # they have glided there
+    expected = 0.5 * found.stems[1, late] + 2 * found.stems[3, late]
+    assert conservation(expected, [found.heard[late]]) < -100
+    peaks = np.array([report["peaks"] for report in found.reports])[50:].max(0)
+    assert peaks[0] == peaks[2] == 0
+    assert 0 < peaks[1] <= 0.5 * np.abs(found.stems[1]).max()
+
+
+def test_reports_tell_of_the_input_and_of_the_work(page: Page, song: Samples) -> None:
+    sound = song[:SECOND]
+    found = render(page, sound)
+    assert max(report["input"] for report in found.reports) == np.abs(sound).max()
+    assert max(report["wide"] for report in found.reports) == np.ptp(sound, axis=1).max()
+    assert sum(len(report["took"]) for report in found.reports) >= SECOND // CARD.hop
+
+
+def test_the_newest_runtime_that_the_browser_has_is_taken(page: Page) -> None:
+    assert page.evaluate("live.runtime()") == RUNTIME
+
+
+def test_in_real_time_it_is_as_late_as_it_says(page: Page, song: Samples) -> None:
+    sent, heard = (
+        _channel(text)
+        for text in page.evaluate(
+            WITHIN % ("live.play", PATIENCE, PATIENCE), [RUNTIME, _texts(song[: 4 * SECOND])]
+        )
+    )
+    late = int(correlate(heard, sent, "full").argmax()) - len(sent) + 1
+    assert late == BEHIND
+    assert late / SECOND < 0.035
+
+
+def _answer(route: Route) -> None:
+    path = route.request.url.removeprefix(HERE)
+    kind = {"/": "text/html", ".js": "text/javascript"}.get(path if path == "/" else path[-3:])
+    route.fulfill(body=FILES[path], content_type=kind or "application/octet-stream")
+
+
+def _texts(sound: Samples) -> list[str]:
+    return [base64.b64encode(side.tobytes()).decode() for side in sound.T]
+
+
+def _channel(text: str) -> NDArray[np.float32]:
+    return np.frombuffer(base64.b64decode(text), np.float32)
