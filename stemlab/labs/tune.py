@@ -278,7 +278,7 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         if old:
             old.close()
         with Reader(passage.song) as song:
-            self.controls["start"].max = max(0, song.length / song.rate - player.duration)
+            self.controls["start"].max = max(0, (song.length or 0) / song.rate - player.duration)
         return player
 
 

@@ -97,7 +97,7 @@ def export(
         key = digest(song, separator)
         made = _recorded(folder)
         if not force and all(made.get(f.name) == key and f.is_file() for f in files.values()):
-            return Export(files, reader.length / reader.rate, reused=True)
+            return Export(files, (reader.length or 0) / reader.rate, reused=True)
         with (
             _new_folder(folder),
             _beside(folder) as part,
@@ -268,7 +268,7 @@ class _Counted:
         self._blocks, self._reader, self._progress = blocks, reader, progress
 
     def __iter__(self) -> Iterator[StemBlock]:
-        total = self._reader.length / self._reader.rate
+        total = (self._reader.length or 0) / self._reader.rate
         for block in self._blocks:
             yield block
             self.seconds += len(block.mix) / self._reader.rate

@@ -242,7 +242,7 @@ def _middle(song: Audio | str | os.PathLike[str]) -> tuple[Floats, float]:
         return resample(Audio(part, song.rate), _RATE).samples.mean(axis=1), begin / song.rate
     count = round(SPAN * _RATE)
     with Reader(song, _RATE) as reader:
-        begin = max(0, reader.length - count) // 2
+        begin = max(0, (reader.length or 0) - count) // 2
         blocks, got = [], 0
         for block in reader.blocks(start=begin):
             blocks.append(block.mean(axis=1))

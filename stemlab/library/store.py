@@ -312,7 +312,7 @@ def _sound(song: str | Path | Audio, rate: int) -> tuple[str, int, Iterator[Samp
         same = song if song.rate == rate else resample(song, rate)
         return "", len(same.samples), iter([same.samples])
     reader = Reader(song, rate)
-    return reader.tags.title or Path(song).stem, reader.length, _closing(reader)
+    return reader.tags.title or Path(song).stem, reader.length or 0, _closing(reader)
 
 
 def _closing(reader: Reader) -> Iterator[Samples]:

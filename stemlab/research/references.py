@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -296,4 +295,4 @@ def _taken(sources: Sequence[Source], rate: int, first: int, count: int) -> Samp
 
 def _seconds(source: Source, rate: int) -> float:
     with Reader(source.path, rate, stream=source.stream) as reader:
-        return reader.length / rate or sum(map(len, chain(reader.blocks()))) / rate
+        return (reader.length or sum(map(len, reader.blocks()))) / rate

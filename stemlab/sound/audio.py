@@ -129,13 +129,16 @@ class Reader:
         self._source = open_source(self.path, stream)
 
     @property
-    def length(self) -> int:
-        """Samples at `rate` that the header promises; 0 if it does not say.
+    def length(self) -> int | None:
+        """Samples at `rate` that the header promises; None if it does not say.
 
         Exact for whole wav, flac, aiff, ogg, opus, mp3 with a Xing header and mp4 files: the file's
         ``samples · rate / its rate``, rounded, halves up. An estimate for aac, webm and other mp3
-        files, and too much for files that are cut off: what `blocks` yields is what there is.
+        files, too much for files that are cut off, too little for those that were joined: what
+        `blocks` yields is what there is.
         """
+        if self._source.length is None:
+            return None
         up, down = _ratio(self._source.rate, self.rate)
         return (2 * self._source.length * up + down) // (2 * down)
 
@@ -212,7 +215,7 @@ def _counted(
         yield piece
     if not end:
         raise AudioError(f"{path}: has a header but contains no sound; copy or export it again")
-    if source.exact and end < source.length:
+    if source.exact and source.length is not None and end < source.length:
         warnings.warn(
             f"{path}: breaks off after {end / source.rate:.2f} of"
             f" {source.length / source.rate:.2f} s; copy it again to get all of it",

@@ -3,41 +3,50 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from stemlab.errors import AudioError, AudioWarning
+from stemlab.ogg import Window, links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     import numpy.typing as npt
-    from av import AudioFrame, AudioStream, Packet
+    from av import AudioFrame, AudioLayout, AudioResampler, AudioStream, Packet
 
     Samples = npt.NDArray[np.float32]
 
-SNDFILE_SUFFIXES = frozenset({".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
-LIBAV_SUFFIXES = frozenset({".aac", ".m4a", ".mp4", ".webm"})
-AUDIO_SUFFIXES = SNDFILE_SUFFIXES | LIBAV_SUFFIXES
+AUDIO_SUFFIXES = frozenset(
+    {".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".mp4", ".oga", ".ogg", ".opus"}
+    | {".wav", ".webm"}
+)
 
 RATES = range(1_000, 768_001)
 CHANNELS = range(1, 65)
 
-# PyAV 18 reads past the end of a frame that has more planes, and crashes.
-_PLANES = 8
-# Samples read at once: short, because what a broken flac holds before the break is lost with it.
+# How files begin that libsndfile reads to their end, and to the sample.
+_SNDFILE = (b"RIFF", b"RF64", b"FORM", b"OggS")
+# What libsndfile says of a length that the header leaves open; libav reads such a file to its end.
+_UNKNOWN = (0, 2**63 - 1)
+# Samples read at once.
 _PIECE = 4096
 # Lossy decoders are exact again this many samples after a jump (measured; an AAC frame is 1024,
 # the longest Vorbis block 8192).
 _PREROLL = 16_384
 # 60 dB over full scale in 16-bit integers; nothing recorded is louder than that.
-_LOUDEST = 2.0**25
+LOUDEST = 2.0**25
 # Playlists and subtitles may name other files, or the network: libav shall know neither.
 _CONTAINERS = "aac,aiff,flac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,ogg,wav"
+# Files that are nothing but frames, each with these bits at its head: what has not is no sound.
+_RAW = {"aac": 0xFFF0, "flac": 0xFFF8, "mp3": 0xFFE0}
+# Silence takes one byte for at most so many samples; a header that promises more is wrong.
+_DENSEST = {"flac": 8192, "mp3": 64, "ogg": 8192}
 
 _HALF = math.sqrt(0.5)
 _LEFT_RIGHT = {
@@ -47,9 +56,23 @@ _LEFT_RIGHT = {
     "LFE": (0.0, 0.0),
     "BL": (_HALF, 0.0),
     "BR": (0.0, _HALF),
+    "FLC": (1.0, 0.0),
+    "FRC": (0.0, 1.0),
+    "BC": (0.5, 0.5),
     "SL": (_HALF, 0.0),
     "SR": (0.0, _HALF),
-    "BC": (0.5, 0.5),
+    "TC": (0.5, 0.5),
+    "TFL": (_HALF, 0.0),
+    "TFC": (0.5, 0.5),
+    "TFR": (0.0, _HALF),
+    "TBL": (_HALF, 0.0),
+    "TBC": (0.5, 0.5),
+    "TBR": (0.0, _HALF),
+    "DL": (1.0, 0.0),
+    "DR": (0.0, 1.0),
+    "WL": (_HALF, 0.0),
+    "WR": (0.0, _HALF),
+    "LFE2": (0.0, 0.0),
 }
 _LAYOUTS = (
     "FC",
@@ -61,7 +84,7 @@ _LAYOUTS = (
     "FL FR FC LFE BC SL SR",
     "FL FR FC LFE BL BR SL SR",
 )
-# libsndfile hands these two out as they are coded.
+# libsndfile hands Vorbis (Vorbis I, 4.3.9) and Opus (RFC 7845, 5.1.1.2) out as they are coded.
 _VORBIS_LAYOUTS = (
     "FC",
     "FL FR",
@@ -80,11 +103,11 @@ class Source(Protocol):
     rate: int
     """Samples per second."""
 
-    length: int
-    """Samples that the header promises, 0 if it does not say."""
+    length: int | None
+    """Samples that the header promises; None if it does not say, or what cannot be."""
 
     exact: bool
-    """Whether the header counts samples, so that fewer mean a truncated file."""
+    """Whether fewer samples mean a truncated file; asked when all is read."""
 
     def read(self, start: int) -> Iterator[Samples]:
         """Yield ``[samples, 2]`` from sample ``start`` on to the end; call it once."""
@@ -109,11 +132,12 @@ def open_source(path: Path, stream: int = 0) -> Source:
         If there is no such file, or it cannot be read or is not sound.
     """
     _check_file(path)
-    if path.suffix.lower() in SNDFILE_SUFFIXES and not _is_endless_mp3(path):
+    begins = _beginning(path)
+    if begins in _SNDFILE:
         import soundfile
 
         with contextlib.suppress(soundfile.LibsndfileError):
-            return _SndfileSource(path)
+            return _ChainedSource(path) if begins == b"OggS" else _SndfileSource(path)
     return _LibavSource(path, stream)
 
 
@@ -127,29 +151,19 @@ def _check_file(path: Path) -> None:
         raise AudioError(f"{path}: there is no such file; check its name and folder")
     if not path.is_file():
         raise AudioError(f"{path}: is not a regular file; copy its sound to one")
+
+
+def _beginning(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            first = file.read(1)
+            first = file.read(4)
     except OSError as error:
         raise AudioError(
             f"{path}: cannot be opened ({error.strerror}); check its permissions"
         ) from error
     if not first:
         raise AudioError(f"{path}: is empty (0 bytes); copy or export it again")
-
-
-def _is_endless_mp3(path: Path) -> bool:
-    """Tell whether an mp3 says nothing of its length; libsndfile would guess it, and cut there."""
-    if path.suffix.lower() != ".mp3":
-        return False
-    import mutagen
-    from mutagen.mp3 import BitrateMode, MPEGInfo
-
-    try:
-        with path.open("rb") as file:
-            return bool(MPEGInfo(file).bitrate_mode == BitrateMode.UNKNOWN)
-    except mutagen.MutagenError:
-        return True
+    return first
 
 
 def _check_header(path: Path, rate: int, channels: int) -> None:
@@ -171,10 +185,14 @@ def _damaged(path: Path) -> AudioError:
     return AudioError(f"{path}: is damaged or not the sound its name says; export it again")
 
 
+def _changing(path: Path) -> AudioError:
+    return AudioError(f"{path}: changes its rate halfway; export it again at one rate")
+
+
 def _check_samples(path: Path, samples: Samples, position: int, rate: int) -> None:
-    # Not `peak > _LOUDEST`: that is false for NaN.
-    if samples.size and not np.abs(samples).max() <= _LOUDEST:
-        bad = position + int(np.argmin((np.abs(samples) <= _LOUDEST).all(axis=1)))
+    # Not `peak > LOUDEST`: that is false for NaN.
+    if samples.size and not np.abs(samples).max() <= LOUDEST:
+        bad = position + int(np.argmin((np.abs(samples) <= LOUDEST).all(axis=1)))
         raise AudioError(
             f"{path}: a sample {bad / rate:.3f} s after the start is infinite or not a number;"
             " export it again, or repair it there"
@@ -211,19 +229,16 @@ def downmix(layout: tuple[str, ...]) -> npt.NDArray[np.float32]:
     return (gains / loudest).astype(np.float32)
 
 
-def default_layout(channels: int, subtype: str = "") -> tuple[str, ...]:
+def default_layout(channels: int) -> tuple[str, ...]:
     """Name the channels of a file that does not name them.
 
     Up to eight channels stand in the order of WAVE (Microsoft's ``dwChannelMask``) and flac (RFC
-    9639, 9.1.3), in Vorbis (Vorbis I, 4.3.9) and Opus (RFC 7845, 5.1.1.2) in that of Vorbis. More
-    have no standard names and are called by number.
+    9639, 9.1.3). More have no standard names and are called by number.
 
     Parameters
     ----------
     channels
         How many there are.
-    subtype
-        libsndfile's name of the coding; only ``VORBIS`` and ``OPUS`` matter.
 
     Returns
     -------
@@ -234,13 +249,15 @@ def default_layout(channels: int, subtype: str = "") -> tuple[str, ...]:
     --------
     >>> default_layout(5)
     ('FL', 'FR', 'FC', 'BL', 'BR')
-    >>> default_layout(5, "OPUS")
-    ('FL', 'FC', 'FR', 'BL', 'BR')
     """
     if channels > len(_LAYOUTS):
         return tuple(str(i) for i in range(channels))
-    layouts = _VORBIS_LAYOUTS if subtype in {"OPUS", "VORBIS"} else _LAYOUTS
-    return tuple(layouts[channels - 1].split())
+    return tuple(_LAYOUTS[channels - 1].split())
+
+
+def _named(layout: AudioLayout) -> tuple[str, ...]:
+    names = tuple(channel.name for channel in layout.channels)
+    return names if all(name in _LEFT_RIGHT for name in names) else default_layout(len(names))
 
 
 def _to_stereo(samples: Samples, layout: tuple[str, ...]) -> Samples:
@@ -248,18 +265,20 @@ def _to_stereo(samples: Samples, layout: tuple[str, ...]) -> Samples:
 
 
 class _SndfileSource:
-    """wav, flac, ogg, opus, mp3 and aiff."""
+    """wav and aiff, and links of ogg and opus."""
 
     exact = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, window: Window | None = None) -> None:
         import soundfile
 
         self._path = path
-        self._file = soundfile.SoundFile(path)
+        self._file = soundfile.SoundFile(window or path)
         self.rate, self.length = self._file.samplerate, self._file.frames
         _check_header(path, self.rate, self._file.channels)
-        self._layout = default_layout(self._file.channels, self._file.subtype)
+        if self.length in _UNKNOWN:
+            raise soundfile.LibsndfileError(0)
+        self._layout = _layout_of(path, self._file.channels, self._file.subtype)
 
     def read(self, start: int) -> Iterator[Samples]:
         position = max(0, min(start, self.length) - _PREROLL)
@@ -291,14 +310,54 @@ class _SndfileSource:
         self._file.close()
 
 
+class _ChainedSource:
+    """ogg and opus, of one link or more."""
+
+    exact = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with contextlib.ExitStack() as stack:
+            windows = [stack.enter_context(Window(path, *link)) for link in links(path)]
+            self._links = [_SndfileSource(path, window) for window in windows]
+            self._stack = stack.pop_all()
+        self.rate = self._links[0].rate
+        self.length = sum(link.length for link in self._links)
+
+    def read(self, start: int) -> Iterator[Samples]:
+        for link in self._links:
+            if link.rate != self.rate:
+                raise _changing(self._path)
+            if start < link.length:
+                yield from link.read(start)
+            start = max(0, start - link.length)
+
+    def close(self) -> None:
+        for link in self._links:
+            link.close()
+        self._stack.close()
+
+
+def _layout_of(path: Path, channels: int, subtype: str) -> tuple[str, ...]:
+    """Name a file's channels, which libsndfile does not."""
+    if subtype in {"OPUS", "VORBIS"} and channels <= len(_VORBIS_LAYOUTS):
+        return tuple(_VORBIS_LAYOUTS[channels - 1].split())
+    if channels > 2:  # noqa: PLR2004
+        with contextlib.suppress(AudioError), contextlib.closing(_LibavSource(path, 0)) as source:
+            if len(source.layout) == channels:
+                return source.layout
+    return default_layout(channels)
+
+
 class _LibavSource:
-    """m4a, aac, mp4, webm, and whatever else libsndfile does not know."""
+    """flac, mp3, m4a, aac, mp4, webm, and whatever else libsndfile does not know."""
 
     def __init__(self, path: Path, stream: int) -> None:
         import av
 
         self._path = path
         self._damaged = False
+        self._resampler: AudioResampler | None = None
         try:
             self._container = av.open(
                 f"file:{path}",
@@ -323,16 +382,23 @@ class _LibavSource:
             raise AudioError(f"{self._path}: is in a form unknown here; convert it to wav or flac")
         self.rate = codec.sample_rate
         _check_header(self._path, self.rate, codec.channels)
-        # Only the mp4 family counts samples; others give milliseconds, or guess.
+        self.layout = _named(codec.layout)
+        self._kind = self._container.format.name.partition(",")[0]
         self.length = self._duration()
-        self.exact = self.length > 0 and self._container.format.name.startswith("mov")
+        # Only the mp4 family and flac count samples; others give milliseconds, or guess.
+        self.exact = self.length is not None and self._kind in {"mov", "flac"}
 
-    def _duration(self) -> int:
+    def _duration(self) -> int | None:
         import av
 
-        if self._stream.duration and self._stream.time_base:
-            return max(0, round(self._stream.duration * self._stream.time_base * self.rate))
-        return max(0, (self._container.duration or 0) * self.rate // av.time_base)
+        stream = self._stream
+        if stream.duration and stream.time_base:
+            skipped = min(0, stream.start_time or 0)  # what Opus plays in
+            length = round((stream.duration + skipped) * stream.time_base * self.rate)
+        else:
+            length = (self._container.duration or 0) * self.rate // av.time_base
+        most = _DENSEST.get(self._kind, math.inf) * self._path.stat().st_size
+        return length if 0 < length <= most else None
 
     def read(self, start: int) -> Iterator[Samples]:
         position = self._seek(start)
@@ -340,19 +406,24 @@ class _LibavSource:
             if position is None:
                 position = self._position(frame)
             _check_samples(self._path, piece, position, self.rate)
-            # Encoders fill the last frame up: what lies past the stated length is not music.
-            end = max(0, self.length - position) if self.exact else None
-            wanted = piece[max(0, start - position) : end]
+            wanted = piece[max(0, start - position) : self._end(position)]
             position += len(piece)
             if len(wanted):
                 yield wanted
+
+    def _end(self, position: int) -> int | None:
+        """Tell where in a frame the music ends: encoders of mp4 files fill the last one up."""
+        if self._kind != "mov" or self.length is None:
+            return None
+        return max(0, self.length - position)
 
     def _seek(self, start: int) -> int | None:
         """Jump to before ``start``; return the sample that comes next, or None if frames tell."""
         import av
 
         base = self._stream.time_base
-        if not self.exact or start <= _PREROLL or base is None:
+        # Joined files count anew in the middle: only mp4 files say reliably what is where.
+        if self._kind != "mov" or not self.exact or start <= _PREROLL or base is None:
             return 0
         try:
             self._container.seek(int((start - _PREROLL) / self.rate / base), stream=self._stream)
@@ -370,9 +441,12 @@ class _LibavSource:
         """Decode; damaged packets become silence, so that what follows stays in time."""
         damaged = length = 0
         for packet in self._packets():
+            # An mp3's count of frames is often stale: only a last frame that is cut off tells.
+            if packet.size and self._kind == "mp3":
+                self.exact = _is_cut(bytes(packet))
             frames = _decoded_packet(packet)
             if frames is None:
-                damaged += length > 0
+                damaged += length > 0 and self._is_sound(packet)
                 continue
             for frame in frames:
                 for _ in range(damaged):
@@ -380,6 +454,11 @@ class _LibavSource:
                     yield frame, np.zeros((length, 2), np.float32)
                 damaged, length = 0, frame.samples
                 yield frame, self._samples(frame)
+
+    def _is_sound(self, packet: Packet[AudioStream]) -> bool:
+        """Tell damaged sound from what is none, as tags between two files that were joined."""
+        mark = _RAW.get(self._kind, 0)
+        return int.from_bytes(bytes(packet)[:2], "big") & mark == mark
 
     def _warn_of_damage(self) -> None:
         if not self._damaged:
@@ -398,15 +477,20 @@ class _LibavSource:
             yield from self._container.demux(self._stream)
 
     def _samples(self, frame: AudioFrame) -> Samples:
-        names = tuple(channel.name for channel in frame.layout.channels)
         if frame.sample_rate != self.rate:
-            raise AudioError(f"{self._path}: changes its rate halfway; export it again at one rate")
-        if len(names) > _PLANES and frame.format.is_planar:
-            raise AudioError(f"{self._path}: has {len(names)} channels; convert it to wav or flac")
-        samples = _to_float(frame.to_ndarray())
-        samples = samples.T if frame.format.is_planar else samples.reshape(-1, len(names))
-        known = all(name in _LEFT_RIGHT for name in names)
-        return _to_stereo(samples, names if known else default_layout(len(names)))
+            raise _changing(self._path)
+        layout = _named(frame.layout)
+        return _to_stereo(self._packed(frame).reshape(-1, len(layout)), layout)
+
+    def _packed(self, frame: AudioFrame) -> Samples:
+        """Return a frame's samples as float32, full scale 1, channel by channel."""
+        from av import AudioResampler
+
+        # PyAV 18 reads past the end of a frame of eight planes or more, and crashes.
+        if self._resampler is None:
+            self._resampler = AudioResampler(format="flt")
+        packed: list[Samples] = [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
+        return np.concatenate(packed)
 
     def close(self) -> None:
         self._container.close()
@@ -420,11 +504,13 @@ def _decoded_packet(packet: Packet[AudioStream]) -> list[AudioFrame] | None:
     return None
 
 
-def _to_float(samples: npt.NDArray[Any]) -> Samples:
-    """Scale whatever a decoder gives to float32, full scale 1."""
-    if samples.dtype.kind == "f":
-        return samples.astype(np.float32, copy=False)
-    if samples.dtype.kind == "u":
-        middle = 2.0 ** (8 * samples.itemsize - 1)
-        return ((samples - middle) / middle).astype(np.float32)
-    return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
+def _is_cut(packet: bytes) -> bool:
+    """Tell whether an mp3's frame is shorter than it says (ISO/IEC 11172-3, 2.4.3.1)."""
+    from mutagen.mp3 import HeaderNotFoundError, MPEGFrame
+
+    try:
+        frame = MPEGFrame(io.BytesIO(packet.ljust(4, b"\0")))
+    except HeaderNotFoundError:
+        return False
+    slots = 144 if frame.version == 1 else 72
+    return len(packet) < slots * frame.bitrate // frame.sample_rate + frame.padding

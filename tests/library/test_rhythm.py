@@ -93,7 +93,7 @@ def middle(song: str) -> tuple[Audio, float]:
     start = 0
     for path in (SONGS / song).glob("*.opus"):
         with Reader(path) as reader:
-            start = start or (reader.length - len(mix)) // 2
+            start = start or ((reader.length or 0) - len(mix)) // 2
             mix += next(reader.blocks(size=len(mix), start=start))
     return Audio(mix), start / RATE
 

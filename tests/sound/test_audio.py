@@ -157,7 +157,7 @@ def test_a_new_stream_ends_the_one_before(songs: dict[str, Path]) -> None:
 def test_a_real_song() -> None:
     with Reader(SONGS / "caesium" / "vocals.opus") as reader:
         block = next(reader.blocks(10 * RATE, start=60 * RATE))
-        assert reader.length > 100 * RATE
+        assert (reader.length or 0) > 100 * RATE
     assert block.shape == (10 * RATE, 2)
     assert 0.001 < np.abs(block).max() < 1.5
 
@@ -246,10 +246,9 @@ def test_vorbis_has_an_order_of_its_own(tmp_path: Path) -> None:
     assert snr(left[:, None], right[:, None]) > 20
 
 
-def test_sixteen_channels_of_aac_are_refused_not_crashed_on(tmp_path: Path) -> None:
+def test_sixteen_channels_of_aac_are_mixed_by_number(tmp_path: Path) -> None:
     path = encode(tmp_path / "x.m4a", noise(9000, 16), RATE, "aac", "hexadecagonal")
-    with pytest.raises(AudioError, match="has 16 channels; convert it to wav or flac"):
-        load(path)
+    assert load(path).samples.shape[1] == 2
 
 
 # Odd but valid
@@ -410,9 +409,8 @@ def test_a_length_that_cannot_be_is_not_believed(tmp_path: Path) -> None:
     data[22:26] = b"\xff" * 4
     (tmp_path / "x.flac").write_bytes(data)
     tracemalloc.start()
-    with pytest.warns(AudioWarning, match="breaks off after"):
-        sound = load(tmp_path / "x.flac")
-    assert 8000 < len(sound.samples) <= 9000
+    assert Reader(tmp_path / "x.flac").length is None
+    assert len(load(tmp_path / "x.flac").samples) == 9000
     assert tracemalloc.get_traced_memory()[1] < 2e6
     tracemalloc.stop()
 

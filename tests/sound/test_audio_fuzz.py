@@ -98,7 +98,7 @@ def survive(path: Path) -> str:
 def read(path: Path) -> None:
     with Reader(path) as reader:
         assert isinstance(reader.tags, Tags)
-        assert reader.length >= 0
+        assert reader.length is None or reader.length > 0 or path.suffix in {".wav", ".aiff"}
         for start in (0, 21_000):  # the second far enough on to need a jump
             for block in reader.blocks(start=start):
                 assert block.shape[1:] == (2,)

@@ -73,7 +73,7 @@ def entry(path: Path, separator: Separator, store: Store) -> Entry:
         If it cannot be read.
     """
     with Reader(path) as reader:
-        title, seconds = reader.tags.title or path.stem, reader.length / reader.rate
+        title, seconds = reader.tags.title or path.stem, (reader.length or 0) / reader.rate
     track = store.find(path, separator)
     if not track:
         return Entry(str(path), title, seconds)
