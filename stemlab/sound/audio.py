@@ -354,6 +354,16 @@ def warn_clipping(path: Path, peak: float) -> None:
         )
 
 
+def warn_of_tags(path: Path, left_out: Iterable[str]) -> None:
+    """Warn of tags that a format has no room for."""
+    for name in left_out:
+        warnings.warn(
+            f"{path}: its tag {name} does not fit into this format and is left out",
+            AudioWarning,
+            stacklevel=4,
+        )
+
+
 class _Disk(io.FileIO):
     """A file that notes why a write failed: of those on closing, libsndfile says nothing."""
 
@@ -469,7 +479,7 @@ class Writer:
             self._disk.close()
             self._disk.check()
             if error is None and self.tags:
-                write_tags(self._part, self.tags)
+                warn_of_tags(self.path, write_tags(self._part, self.tags))
 
     def __exit__(
         self,

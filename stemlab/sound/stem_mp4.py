@@ -27,6 +27,7 @@ from stemlab.sound.audio import (
     check_finite,
     replacing,
     warn_clipping,
+    warn_of_tags,
     writing,
 )
 from stemlab.sound.tags import Tags, write_tags
@@ -251,7 +252,7 @@ class StemFileWriter:
                     self._container.mux(stream.encode(None))
             self._container.close()
             if error is None:
-                write_tags(self._raw, self.tags)
+                warn_of_tags(self.path, write_tags(self._raw, self.tags))
                 self._assemble()
 
     def _assemble(self) -> None:

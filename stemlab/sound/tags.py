@@ -11,6 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _ID3 = {
@@ -29,8 +30,11 @@ _MP4 = {
     "date": "\xa9day",
     "genre": "\xa9gen",
 }
+_APE = {name: name for name in _ID3} | {"date": "year"}
 _PICTURE = "metadata_block_picture"
 _FRONT_COVER = 3
+# How several artists of one song stand in one text.
+_AND = "; "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +44,12 @@ class Tags:
     Parameters
     ----------
     title, artist, album, date, genre, track
-        Text as it stands in the file; ``track`` may read ``"3"`` or ``"3/12"``.
+        Text as it stands in the file; ``track`` may read ``"3"`` or ``"3/12"``. Several artists
+        are set apart by ``"; "``.
     cover
-        The front cover, a whole JPEG or PNG file.
+        The front cover or, where there is none, another picture; a whole JPEG or PNG file.
+    cover_role
+        What the cover shows, as ID3 and flac number it: 3 is the front, 4 the back.
 
     Examples
     --------
@@ -57,6 +64,7 @@ class Tags:
     genre: str = ""
     track: str = ""
     cover: bytes = dataclasses.field(default=b"", repr=False)
+    cover_role: int = dataclasses.field(default=_FRONT_COVER, repr=False)
 
     @property
     def cover_type(self) -> str:
@@ -68,6 +76,15 @@ class Tags:
         """The text fields that are not empty, by name."""
         texts = {name: getattr(self, name) for name in _ID3}
         return {name: text for name, text in texts.items() if text}
+
+    @property
+    def values(self) -> dict[str, list[str]]:
+        """The text fields that are not empty, several artists or genres one by one."""
+        several = {"artist", "genre"}
+        return {
+            name: text.split(_AND) if name in several else [text]
+            for name, text in self.texts.items()
+        }
 
 
 class _Bounded(io.BufferedReader):
@@ -98,8 +115,43 @@ def read_tags(path: Path) -> Tags:
     ):
         with _Bounded(io.FileIO(path)) as bounded:
             file = mutagen.File(bounded)
-        return _from_libav(path) if file is None else _from_mutagen(file)
+        tags = _from_libav(path) if file is None else _from_mutagen(file)
+        return _completed(tags, _from_ape(path))
     return Tags()
+
+
+def _joined(values: Iterable[object]) -> str:
+    return _AND.join(text for value in values if (text := str(value)))
+
+
+def _completed(tags: Tags, others: Tags) -> Tags:
+    """Fill what tags leave empty from others."""
+    texts: dict[str, Any] = others.texts | tags.texts
+    best = tags if tags.cover else others
+    return Tags(**texts, cover=best.cover, cover_role=best.cover_role)
+
+
+def _from_ape(path: Path) -> Tags:
+    """Read an APEv2 tag, which stands at a file's end beside any other."""
+    from mutagen.apev2 import APENoHeaderError, APEv2
+
+    try:
+        with _Bounded(io.FileIO(path)) as bounded:
+            tags: Any = APEv2(bounded)
+    except APENoHeaderError:
+        return Tags()
+    texts: dict[str, Any] = {name: _joined(tags[key]) for name, key in _APE.items() if key in tags}
+    fronts = [tags[key].value for key in ("Cover Art (Front)",) if key in tags]
+    # The picture stands behind its file name.
+    return Tags(**texts, cover=fronts[0].partition(b"\0")[2] if fronts else b"")
+
+
+def _with_picture(texts: dict[str, Any], pictures: Iterable[Any]) -> Tags:
+    """Add the front cover, or the first picture if there is none."""
+    ranked = sorted(pictures, key=lambda picture: picture.type != _FRONT_COVER)
+    if not ranked:
+        return Tags(**texts)
+    return Tags(**texts, cover=bytes(ranked[0].data), cover_role=int(ranked[0].type))
 
 
 def _from_mutagen(file: Any) -> Tags:
@@ -116,13 +168,14 @@ def _from_mutagen(file: Any) -> Tags:
 
 
 def _from_id3(tags: Any) -> Tags:
-    texts: dict[str, Any] = {name: str(tags[key]) for name, key in _ID3.items() if key in tags}
-    pictures = tags.getall("APIC")
-    return Tags(**texts, cover=pictures[0].data if pictures else b"")
+    texts = {name: _joined(tags[key].text) for name, key in _ID3.items() if key in tags}
+    return _with_picture(texts, tags.getall("APIC"))
 
 
 def _from_mp4(tags: Any) -> Tags:
-    texts: dict[str, Any] = {name: str(tags[key][0]) for name, key in _MP4.items() if tags.get(key)}
+    texts: dict[str, Any] = {
+        name: _joined(tags[key]) for name, key in _MP4.items() if tags.get(key)
+    }
     if tags.get("trkn"):
         texts["track"] = "/".join(str(number) for number in tags["trkn"][0] if number)
     covers = tags.get("covr")
@@ -133,12 +186,11 @@ def _from_vorbis(tags: Any, pictures: list[Any]) -> Tags:
     from mutagen.flac import Picture
 
     texts: dict[str, Any] = {
-        name: str(tags[key][0]) for name, key in _VORBIS.items() if tags.get(key)
+        name: _joined(tags[key]) for name, key in _VORBIS.items() if tags.get(key)
     }
     # flac has blocks for pictures, ogg hides them among the texts.
     coded = [Picture(base64.b64decode(block)) for block in tags.get(_PICTURE, [])]
-    covers = [bytes(picture.data) for picture in [*pictures, *coded]]
-    return Tags(**texts, cover=covers[0] if covers else b"")
+    return _with_picture(texts, [*pictures, *coded])
 
 
 def _from_libav(path: Path) -> Tags:
@@ -150,7 +202,7 @@ def _from_libav(path: Path) -> Tags:
     return Tags(**texts)
 
 
-def write_tags(path: Path, tags: Tags) -> None:
+def write_tags(path: Path, tags: Tags) -> list[str]:
     """Write tags into a finished wav, flac, ogg, mp3 or mp4 file, as its suffix says.
 
     Parameters
@@ -159,11 +211,40 @@ def write_tags(path: Path, tags: Tags) -> None:
         The file to change.
     tags
         What to write; empty fields are left out.
+
+    Returns
+    -------
+    list
+        Names of the fields that the format has no room for.
     """
     if not tags.texts and not tags.cover:
-        return
+        return []
+    if _written(path, tags):
+        return []
+    kept, left_out = Tags(), []
+    for name in (*tags.texts, *(["cover"] if tags.cover else [])):
+        more = dataclasses.replace(kept, cover_role=tags.cover_role, **{name: getattr(tags, name)})
+        if _written(path, more):
+            kept = more
+        else:
+            left_out.append(name)
+    return left_out
+
+
+def _written(path: Path, tags: Tags) -> bool:
+    """Write tags if they fit; a full disk is no matter of fitting."""
+    import mutagen
+
     writers = {".flac": _write_flac, ".ogg": _write_ogg, ".mp4": _write_mp4}
-    writers.get(path.suffix.lower(), _write_id3)(path, tags)
+    try:
+        writers.get(path.suffix.lower(), _write_id3)(path, tags)
+    except (mutagen.MutagenError, ValueError, struct.error, OverflowError) as error:
+        if isinstance(error.__context__, OSError) or any(
+            isinstance(a, OSError) for a in error.args
+        ):
+            raise
+        return False
+    return True
 
 
 def _write_id3(path: Path, tags: Tags) -> None:
@@ -173,10 +254,10 @@ def _write_id3(path: Path, tags: Tags) -> None:
     file = mutagen.File(path)
     if file.tags is None:
         file.add_tags()
-    for name, text in tags.texts.items():
-        file.tags.add(getattr(id3, _ID3[name])(encoding=id3.Encoding.UTF8, text=text))
+    for name, texts in tags.values.items():
+        file.tags.add(getattr(id3, _ID3[name])(encoding=id3.Encoding.UTF8, text=texts))
     if tags.cover:
-        file.tags.add(id3.APIC(mime=tags.cover_type, type=_FRONT_COVER, data=tags.cover))
+        file.tags.add(id3.APIC(mime=tags.cover_type, type=tags.cover_role, data=tags.cover))
     file.save()
 
 
@@ -184,7 +265,7 @@ def _picture(tags: Tags) -> Any:
     from mutagen.flac import Picture
 
     picture = Picture()
-    picture.type, picture.mime, picture.data = _FRONT_COVER, tags.cover_type, tags.cover
+    picture.type, picture.mime, picture.data = tags.cover_role, tags.cover_type, tags.cover
     return picture
 
 
@@ -192,7 +273,8 @@ def _write_flac(path: Path, tags: Tags) -> None:
     from mutagen.flac import FLAC
 
     file = FLAC(path)
-    file.update({_VORBIS[name]: text for name, text in tags.texts.items()})
+    file.clear_pictures()
+    file.update({_VORBIS[name]: texts for name, texts in tags.values.items()})
     if tags.cover:
         file.add_picture(_picture(tags))
     file.save()
@@ -202,7 +284,7 @@ def _write_ogg(path: Path, tags: Tags) -> None:
     from mutagen.oggvorbis import OggVorbis
 
     file = OggVorbis(path)
-    file.update({_VORBIS[name]: text for name, text in tags.texts.items()})
+    file.update({_VORBIS[name]: texts for name, texts in tags.values.items()})
     if tags.cover:
         file[_PICTURE] = base64.b64encode(_picture(tags).write()).decode()
     file.save()
@@ -212,7 +294,7 @@ def _write_mp4(path: Path, tags: Tags) -> None:
     from mutagen.mp4 import MP4, MP4Cover
 
     file = MP4(path)
-    file.update({_MP4[name]: text for name, text in tags.texts.items() if name in _MP4})
+    file.update({_MP4[name]: texts for name, texts in tags.values.items() if name in _MP4})
     numbers = [int(part) for part in tags.track.split("/") if part.isdecimal()]
     if numbers:
         file["trkn"] = [(*numbers, 0)[:2]]
