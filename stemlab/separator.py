@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -121,8 +122,8 @@ class Separator:
         overlap: int | None = None,
         extension: str = "octave",
     ) -> None:
-        if exponent <= 0:
-            raise SettingError(f"mask exponent {exponent}: it must be above 0")
+        if not 0 < exponent < math.inf:
+            raise SettingError(f"mask exponent {exponent}: it must be a number above 0")
         self.model = model if isinstance(model, StemModel) else StemModel(model)
         self.stft = stft or self.model.card.stft
         self.exponent = exponent

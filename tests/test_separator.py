@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -280,8 +281,9 @@ def test_two_streams_share_a_model(separator: Separator, music: Samples) -> None
 
 
 def test_what_makes_no_sense_is_refused(separator: Separator) -> None:
-    with pytest.raises(SettingError, match="above 0"):
-        Separator(separator.model, exponent=0)
+    for exponent in (0, -1, math.nan, math.inf):
+        with pytest.raises(SettingError, match="a number above 0"):
+            Separator(separator.model, exponent=exponent)
     with pytest.raises(SettingError, match="leave a frame of the"):
         Separator(separator.model, past=separator.model.card.frames)
     with pytest.raises(SettingError, match="within the look-ahead"):

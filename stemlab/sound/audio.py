@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stemlab.errors import AudioError, AudioWarning
-from stemlab.sound.decoders import AUDIO_SUFFIXES, open_source
+from stemlab.sound.decoders import AUDIO_SUFFIXES, LOUDEST, open_source
 from stemlab.sound.fifo import reblock
 from stemlab.sound.tags import Tags, read_tags, write_tags
 
@@ -79,6 +79,11 @@ class Audio:
     rate
         Samples per second.
 
+    Raises
+    ------
+    AudioError
+        If a sample is infinite, not a number or beyond all sound.
+
     Examples
     --------
     >>> Audio(np.zeros((22_050, 2), np.float32)).duration
@@ -87,6 +92,10 @@ class Audio:
 
     samples: Samples
     rate: int = RATE
+
+    def __post_init__(self) -> None:
+        """Refuse what is no sound."""
+        check_sound("sound", self.samples)
 
     @property
     def duration(self) -> float:
@@ -337,10 +346,11 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def check_finite(path: Path, block: Samples) -> None:
-    """Refuse to write what is no sound: infinite or not a number."""
-    if not np.isfinite(block).all():
-        raise AudioError(f"{path}: refused, a sample is infinite or not a number; mend its source")
+def check_sound(name: object, block: Samples) -> None:
+    """Refuse what is no sound: infinite, not a number or beyond `LOUDEST`."""
+    # Not `min < -LOUDEST or max > LOUDEST`: that is false for NaN.
+    if block.size and not (block.min() >= -LOUDEST and block.max() <= LOUDEST):
+        raise AudioError(f"{name}: refused, a sample is infinite or not a number; mend its source")
 
 
 def warn_clipping(path: Path, peak: float) -> None:
@@ -463,11 +473,13 @@ class Writer:
         AudioError
             If a sample is not a number, the disk is full or the file would be too long.
         """
-        check_finite(self.path, block)
+        check_sound(self.path, block)
         self._length += len(block)
         if self._suffix == ".wav" and self._length * 8 > _WAV_LIMIT:
             raise AudioError(f"{self.path}: is too long for wav, which ends at 4 GiB; use flac")
         self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
+        if self._suffix != ".wav":
+            block = np.clip(block, -1, 1)  # LAME ends the process far above
         with writing(self.path):
             for i in range(0, len(block), _PIECE):
                 self._file.write(block[i : i + _PIECE])

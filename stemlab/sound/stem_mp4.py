@@ -24,7 +24,7 @@ from stemlab.sound.audio import (
     RATE,
     Audio,
     Reader,
-    check_finite,
+    check_sound,
     replacing,
     warn_clipping,
     warn_of_tags,
@@ -223,8 +223,8 @@ class StemFileWriter:
         AudioError
             If a sample is not a number, the disk is full or the file would be too long.
         """
-        check_finite(self.path, mix)
-        check_finite(self.path, stems)
+        check_sound(self.path, mix)
+        check_sound(self.path, stems)
         silence = np.zeros_like(mix)
         placed = [silence if i is None else stems[i] for i in self._places]
         self._peak = max(

@@ -10,7 +10,7 @@ import mutagen
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sounds import SONGS, encode, lag, noise, snr
 
@@ -186,6 +186,7 @@ def test_resample_keeps_pitch_and_length() -> None:
     assert resample(out, RATE).samples.shape == (44_101, 2)
 
 
+@settings(deadline=None)
 @given(
     samples=st.integers(1, 20_000),
     source=st.sampled_from([8000, 11_025, 22_050, 32_000, 44_100, 47_999, 88_200, 96_000]),
@@ -618,3 +619,24 @@ def test_importing_stays_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e30])
+def test_what_is_no_sound_is_no_audio(value: float) -> None:
+    samples = noise(100)
+    samples[50, 1] = value
+    with pytest.raises(AudioError, match="sound: refused, a sample is infinite or not a number"):
+        Audio(samples)
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".ogg", ".mp3"])
+@pytest.mark.parametrize("peak", [2.0, 1e6, 3e7])
+def test_whatever_is_too_loud_is_clipped_and_told(tmp_path: Path, suffix: str, peak: float) -> None:
+    sound = np.clip(noise(20_000) * 4, -1, 1)
+    clipped = tmp_path / f"clipped{suffix}"
+    save(clipped, Audio(np.sign(sound)))
+    told = f"{20 * np.log10(peak):.1f} dB over full scale and is clipped"
+    with pytest.warns(AudioWarning, match=told):
+        save(tmp_path / f"x{suffix}", Audio((np.sign(sound) * peak).astype(np.float32)))
+    back = load(tmp_path / f"x{suffix}").samples
+    np.testing.assert_array_equal(back, load(clipped).samples)
