@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from stemlab.errors import AudioError, AudioWarning
-from stemlab.ogg import Window, links
+from stemlab.sound.ogg import Window, links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

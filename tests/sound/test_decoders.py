@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from sounds import encode, lag, noise, snr
 
-from stemlab.audio import RATE, Audio, Reader, load, save
 from stemlab.errors import AudioError, AudioWarning
+from stemlab.sound.audio import RATE, Audio, Reader, load, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable

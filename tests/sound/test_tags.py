@@ -10,7 +10,7 @@ from mutagen.apev2 import APEv2, APEValue
 from mutagen.flac import FLAC, Picture
 from sounds import noise
 
-from stemlab.audio import (
+from stemlab.sound.audio import (
     RATE,
     WRITE_SUFFIXES,
     Audio,
@@ -21,8 +21,8 @@ from stemlab.audio import (
     load,
     save,
 )
-from stemlab.stem_mp4 import StemFileWriter
-from stemlab.tags import read_tags
+from stemlab.sound.stem_mp4 import StemFileWriter
+from stemlab.sound.tags import read_tags
 
 if TYPE_CHECKING:
     from pathlib import Path
