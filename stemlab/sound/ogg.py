@@ -57,6 +57,7 @@ class Window(io.RawIOBase):
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "file"
     ...     _ = path.write_bytes(b"abcdef")
