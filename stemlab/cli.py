@@ -318,17 +318,18 @@ def decks(
 def list_models(as_json: JsonOption = False) -> None:
     """List the models that are installed and those that can be added."""
     from stemlab.importers.spleeter import ADDABLE, DESIGNS
-    from stemlab.model import Card, paths
+    from stemlab.model import cards, paths
 
-    installed = paths()
-    cards = [Card.read(path) for path in installed.values()]
-    addable = {name: DESIGNS[name].stems for name in ADDABLE if name not in installed}
+    read, broken = cards()
+    for error in broken:
+        _complain(error)
+    addable = {name: DESIGNS[name].stems for name in ADDABLE if name not in paths()}
     if as_json:
-        known = [{"name": card.name, "stems": card.stems, "file": str(card.path)} for card in cards]
+        known = [{"name": card.name, "stems": card.stems, "file": str(card.path)} for card in read]
         print(json.dumps({"installed": known, "addable": addable}))
         return
     _table(
-        [(card.name, ", ".join(card.stems), card.precision, card.licence) for card in cards]
+        [(card.name, ", ".join(card.stems), card.precision, card.licence) for card in read]
         + [(name, ", ".join(stems), "not installed", "") for name, stems in addable.items()]
     )
 

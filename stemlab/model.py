@@ -1,14 +1,12 @@
-"""Models: a `.tflite` network and its card, and the runtimes that can run it."""
+"""Models: where they are, and the runtimes that run their `.tflite` networks."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
-import json
 import os
 import warnings
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import platformdirs
 
+from stemlab.card import Card
 from stemlab.errors import ModelError
-from stemlab.spectral import Stft
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,115 +35,6 @@ RUNTIMES = {
 
 class ModelWarning(UserWarning):
     """A model runs, but not as was asked."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """What is known of a model: the JSON file beside its network.
-
-    Attributes
-    ----------
-    sample_rate
-        Hz.
-    n_fft, hop, window
-        The transform it was trained on; see `stemlab.spectral.Stft`.
-    frames, bins
-        T and F of its input `[1, T, F, 2]`, linear magnitude.
-    stems
-        Names of the masks, in order.
-    precision
-        Of weights and activations, such as ``"int8 weights"``.
-    extension
-        How its masks go on above the band of F bins.
-    sha256
-        Of the `.tflite` file.
-    measured
-        Quality, size and speed, as measured.
-    runtimes
-        Those it runs on, names of `RUNTIMES`.
-    path
-        The `.tflite` file.
-    synthesis
-        Length of the synthesis window where it is not that of the analysis, in samples.
-    lookahead
-        Frames that a network made for live sound has heard beyond the one whose masks it gives.
-    """
-
-    name: str
-    version: str
-    licence: str
-    source: str
-    sha256: str
-    sample_rate: int
-    n_fft: int
-    hop: int
-    window: str
-    frames: int
-    bins: int
-    stems: tuple[str, ...]
-    precision: str
-    extension: str
-    training_data: str
-    measured: dict[str, Any]
-    runtimes: tuple[str, ...]
-    path: Path = field(compare=False)
-    synthesis: int | None = None
-    lookahead: int = 0
-
-    @classmethod
-    def read(cls, path: Path) -> Card:
-        """Read the card of the model whose `.tflite` file is `path`.
-
-        Raises
-        ------
-        ModelError
-            If the file or its card is missing, or the card is not one.
-        """
-        card = path.with_suffix(".json")
-        for part in (path, card):
-            if not part.is_file():
-                raise ModelError(
-                    f"{path}: {part.name} is not there; a model is a .tflite file "
-                    "with its card, a .json file of the same name, beside it"
-                )
-        try:
-            known = json.loads(card.read_text(encoding="utf-8"))
-            values = {
-                f.name: known[f.name] if f.default is MISSING else known.get(f.name, f.default)
-                for f in fields(cls)
-                if f.name != "path"
-            }
-            values |= {name: tuple(values[name]) for name in ("stems", "runtimes")}
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(
-                f"{card}: not a model card ({error!r}); get the model and its card again"
-            ) from error
-        return cls(**values, path=path)
-
-    @property
-    def stft(self) -> Stft:
-        """The transform whose magnitudes the model reads."""
-        return Stft(self.n_fft, self.hop, self.window, self.synthesis)
-
-    @property
-    def streams(self) -> bool:
-        """Whether it reads frame by frame: a `stemlab.live.model.StreamModel`, for live sound."""
-        return self.frames == 1
-
-    def verify(self) -> None:
-        """Check the network file against the card.
-
-        Raises
-        ------
-        ModelError
-            If the sha256 differs.
-        """
-        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        if digest != self.sha256:
-            raise ModelError(
-                f"{self.path}: damaged or not the model of its card "
-                f"(sha256 {digest[:12]}…, card says {self.sha256[:12]}…); get it again"
-            )
 
 
 def shipped_models() -> Path:
@@ -170,9 +59,21 @@ def paths() -> dict[str, Path]:
     return found
 
 
+def cards() -> tuple[list[Card], list[ModelError]]:
+    """Return the cards of the installed models, and what is wrong with those that are none."""
+    read: list[Card] = []
+    broken: list[ModelError] = []
+    for path in paths().values():
+        try:
+            read.append(Card.read(path))
+        except ModelError as error:
+            broken.append(error)
+    return read, broken
+
+
 def song_models() -> list[str]:
     """Return the names of the installed models that separate songs: not those for live sound."""
-    return [name for name, path in paths().items() if not Card.read(path).streams]
+    return [card.path.stem for card in cards()[0] if not card.streams]
 
 
 def find(name: str | Path) -> Card:

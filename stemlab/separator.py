@@ -12,7 +12,7 @@ import numpy as np
 
 from stemlab.errors import AudioError, SettingError
 from stemlab.masks import EXTENSIONS, Masks, Regridder, apply, extend, sharpen
-from stemlab.model import DEFAULT, Card, StemModel
+from stemlab.model import DEFAULT, StemModel
 from stemlab.sound.audio import Audio, Reader
 from stemlab.sound.fifo import Fifo, reblock
 from stemlab.spectral import BATCH, Samples, Spectrum, Stft
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from stemlab.card import Card
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

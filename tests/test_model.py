@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from stemlab.card import Card
 from stemlab.errors import ModelError
 from stemlab.model import (
     RUNTIMES,
-    Card,
     ModelWarning,
     StemModel,
     find,

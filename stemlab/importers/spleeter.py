@@ -178,7 +178,7 @@ def install(network: Path, models: Path, facts: dict[str, Any]) -> Path:
 
 
 def card(name: str, network: bytes) -> dict[str, Any]:
-    """Return the card of an imported model; see `stemlab.model.Card` for the keys."""
+    """Return the card of an imported model; see `stemlab.card.Card` for the keys."""
     return {
         "name": name,
         "version": "1.4.0",

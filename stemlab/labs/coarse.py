@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from stemlab.card import Card
     from stemlab.labs.excerpt import Excerpt
-    from stemlab.model import Card
     from stemlab.spectral import Samples
 
 FAST = "stemlab-4-fast"

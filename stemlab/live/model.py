@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stemlab.card import Card
 from stemlab.errors import ModelError
-from stemlab.model import Card, find, load_interpreter
+from stemlab.model import find, load_interpreter
 
 if TYPE_CHECKING:
     from pathlib import Path

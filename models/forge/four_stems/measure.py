@@ -21,9 +21,9 @@ import soundfile
 import typer
 from music.pool import list_songs
 
+from stemlab.card import Card
 from stemlab.live.worker import Live
 from stemlab.masks import apply, ideal_ratio_mask
-from stemlab.model import Card
 from stemlab.research.metrics import sdr
 from stemlab.separator import Separator
 from stemlab.sound.audio import Audio
