@@ -12,7 +12,8 @@ import warnings
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from unicodedata import category
 
 import typer
 from tqdm.auto import tqdm
@@ -47,6 +48,9 @@ OK = "OK"
 ModelFlag = typer.Option("--model", "-m", help="Name of a model, or its file.")
 ModelOption = Annotated[str, ModelFlag]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+
+# Categories of Unicode that a terminal obeys: controls, directions, breaks, half characters.
+ORDERS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 BAR = "{desc} {percentage:3.0f}%|{bar:30}| {n:.0f}/{total:.0f} s, {remaining} left{postfix}"
 
@@ -120,7 +124,7 @@ def separate(
         found = {"model": separator.model.card.name, "songs": reports}
         print(json.dumps(found | ({"summary": total} if where else {})))
     elif where:
-        print(_summed_up(total))
+        _say(_summed_up(total))
     if total["failed"]:
         sys.exit(FAILED)
 
@@ -196,7 +200,7 @@ def bench(
     if as_json:
         print(json.dumps(asdict(result)))
         return
-    print(about)
+    _say(about)
     _table(rows)
 
 
@@ -386,15 +390,15 @@ def add_model(
     """Download, check and convert an official model; no other command uses the network."""
     from stemlab.importers.spleeter import add
 
-    print(add(name, source, progress=True))
+    _say(add(name, source, progress=True))
 
 
 def _folders(songs: Sequence[Path], out: Path) -> dict[Path, Path]:
     """Return the output folder of each song; songs of one name get their suffix, too."""
     found = dict(pair for path in songs for pair in _found(path))
-    names = Counter(place.with_suffix("") for place in found.values())
+    names = Counter(_bare(place) for place in found.values())
     folders = {
-        song: out / (place if names[place.with_suffix("")] > 1 else place.with_suffix(""))
+        song: out / (place if names[_bare(place)] > 1 else _bare(place))
         for song, place in found.items()
     }
     twice = [song for song, folder in folders.items() if [*folders.values()].count(folder) > 1]
@@ -404,6 +408,16 @@ def _folders(songs: Sequence[Path], out: Path) -> dict[Path, Path]:
             "separate them one by one, each with another -o"
         )
     return folders
+
+
+def _bare(place: Path) -> Path:
+    """Leave out the suffix, unless nothing but dots would be left: `..` is another folder.
+
+    >>> [_bare(Path(name)).name for name in ("a.b.wav", ".wav", "..wav", "...wav")]
+    ['a.b', '.wav', '..wav', '...wav']
+    """
+    bare = place.with_suffix("")
+    return bare if bare.name.strip(".") else place
 
 
 def _found(path: Path) -> Iterator[tuple[Path, Path]]:
@@ -420,6 +434,7 @@ def _found(path: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _bar(name: str, number: int, count: int) -> Any:
+    name = _shown(name)
     label = name if count == 1 else f"{name} ({number}/{count})"
     return tqdm(desc=label, total=1, bar_format=BAR, disable=None, leave=False)
 
@@ -431,7 +446,7 @@ def _tell(report: Report, *, quiet: bool) -> None:
         _complain(report["error"])
     elif not quiet:
         how = "already there" if report["reused"] else f"{report['speed']:.0f}× real time"
-        print(f"{report['song']} → {', '.join(report['files'].values())} ({how})")
+        _say(f"{report['song']} → {', '.join(report['files'].values())} ({how})")
 
 
 def _summed_up(total: Mapping[str, Any]) -> str:
@@ -458,11 +473,24 @@ def _table(rows: Iterable[Sequence[str]]) -> None:
     lines = list(rows)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        print("  ".join(map(str.ljust, line, widths)).rstrip())
+        _say("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def _say(line: object, stream: TextIO | None = None) -> None:
+    print(_shown(line), file=stream)
 
 
 def _complain(problem: object) -> None:
-    print(f"stemlab: {problem}", file=sys.stderr)
+    _say(f"stemlab: {problem}", sys.stderr)
+
+
+def _shown(line: object) -> str:
+    r"""Replace what a terminal would obey, not show: names and tags are written by strangers.
+
+    >>> _shown("\x1b[2Jsong\r\u202e.wav")
+    '?[2Jsong??.wav'
+    """
+    return "".join("?" if category(sign) in ORDERS else sign for sign in str(line))
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

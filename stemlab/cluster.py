@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import logging
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from stemlab.child import python
 from stemlab.errors import SettingError, StemlabError
 
 if TYPE_CHECKING:
@@ -149,7 +152,6 @@ def _local(count: int | None) -> Iterator[SpecCluster]:
     from dask.system import CPU_COUNT
     from distributed import Scheduler
     from distributed.deploy.spec import SpecCluster
-    from distributed.deploy.subprocess import SubprocessWorker
     from distributed.system import MEMORY_LIMIT
 
     count = CPU_COUNT if count is None else count
@@ -165,12 +167,28 @@ def _local(count: int | None) -> Iterator[SpecCluster]:
     with SpecCluster(
         scheduler={"cls": Scheduler, "options": here | {"dashboard_address": "127.0.0.1:0"}},
         workers={
-            index: {"cls": SubprocessWorker, "options": {"worker_kwargs": here | worker}}
+            index: {"cls": _worker_class(), "options": {"worker_kwargs": here | worker}}
             for index in range(count)
         },
         silence_logs=logging.CRITICAL,
     ) as cluster:
         yield cluster
+
+
+def _worker_class() -> Any:
+    """Return the kind of worker that is started as `stemlab.child` says; it stays in this folder.
+
+    What it is to read may have a path that begins here.
+    """
+    from distributed.deploy.subprocess import SubprocessWorker
+
+    class Worker(SubprocessWorker):
+        async def _start(self) -> None:
+            what = json.dumps({"cls": self.worker_class, "opts": self.worker_kwargs})
+            command = python("-m", "dask", "spec", self.scheduler, "--spec", what)
+            self.process = await asyncio.create_subprocess_exec(*command)
+
+    return Worker
 
 
 def _client(address: str) -> Client:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from stemlab.child import FOLDER, python
 from stemlab.errors import SettingError
 
 if TYPE_CHECKING:
@@ -48,11 +48,9 @@ def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
         raise SettingError(
             f"{folder}: the notebooks cannot be put here ({error.strerror}); name another folder"
         ) from error
-    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", *OFFLINE, unseen()]
-    command += [f"--LabApp.default_url=/lab/tree/{FIRST}"]
-    command += [] if browser else ["--no-browser"]
-    command += ["--allow-root"] if _is_root() else []  # as in a container; Jupyter would refuse
-    os.execv(sys.executable, command)  # noqa: S606 - JupyterLab takes over, signals and all
+    options = [f"--notebook-dir={folder.resolve()}", *OFFLINE, unseen()]
+    options += [f"--LabApp.default_url=/lab/tree/{FIRST}"]
+    _become("jupyterlab", options, browser=browser)
 
 
 def unseen() -> str:
@@ -65,6 +63,16 @@ def unseen() -> str:
 
     usual = MappingKernelManager.class_traits()["untracked_message_types"].default() or []
     return f"--MappingKernelManager.untracked_message_types={[*usual, 'comm_msg']}"
+
+
+def _become(module: str, options: list[str], *, browser: bool) -> NoReturn:
+    """Let a server take over, signals and all."""
+    options += [] if browser else ["--no-browser"]
+    if module != "voila" and _is_root():  # as in a container; Jupyter would refuse
+        options += ["--allow-root"]
+    os.chdir(FOLDER)
+    command = python("-m", module, *options)
+    os.execv(command[0], command)  # noqa: S606 - all of it is ours
 
 
 def _is_root() -> bool:
@@ -90,11 +98,10 @@ def open_decks(songs: Sequence[Path], *, browser: bool = True, port: int | None 
     """
     if find_spec("voila") is None:
         raise SettingError("Voilà is not installed; pip install 'stemlab[lab]'")
-    command = [sys.executable, "-m", "voila", str(Path(__file__).parent / "labs" / "app.ipynb")]
-    command += [] if browser else ["--no-browser"]
-    command += [f"--port={port}"] if port else []
-    environment = os.environ | {"STEMLAB_DECKS": json.dumps([str(song) for song in songs])}
-    os.execve(sys.executable, command, environment)  # noqa: S606 - as above
+    options = [str(Path(__file__).parent / "labs" / "app.ipynb")]
+    options += [f"--port={port}"] if port else []
+    os.environ["STEMLAB_DECKS"] = json.dumps([str(song.resolve()) for song in songs])
+    _become("voila", options, browser=browser)
 
 
 def copy_notebooks(folder: Path) -> None:

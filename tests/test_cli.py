@@ -21,6 +21,7 @@ import pytest
 
 from stemlab import demo
 from stemlab.cli import main
+from stemlab.model import find
 from stemlab.research.metrics import conservation
 from stemlab.sound.audio import Audio, Tags, load, save
 from stemlab.sound.stem_mp4 import read_stems
@@ -332,3 +333,44 @@ def test_a_damaged_model_is_found(
     said = stemlab("separate", demo.path(), "-m", "mine", "-o", tmp_path / "out")
     assert said.code == 1
     assert "sha256" in said.err
+
+
+@pytest.mark.parametrize("name", ["..wav", "...wav", "....wav", " ..wav"])
+def test_a_song_named_by_dots_stays_inside(
+    stemlab: Any, song: Path, tmp_path: Path, name: str
+) -> None:
+    inside = tmp_path / "in" / "stems"
+    (tmp_path / "songs").mkdir()
+    save(tmp_path / "song.wav", load(song))
+    (tmp_path / "song.wav").rename(tmp_path / "songs" / name)
+    before = files(tmp_path)
+    assert stemlab("separate", tmp_path / "songs" / name, "-o", inside).code == 0
+    new = files(tmp_path) - before
+    assert {Path(path).parts[:2] for path in new} == {("in", "stems")}
+    assert {len(Path(path).parts) for path in new} == {4}
+
+
+def test_names_give_no_orders_to_the_terminal(
+    stemlab: Any, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither those of songs, separated or refused, nor those of models."""
+    orders = "\x1b]0;owned\x07\x1b[2J\r\u202e\x9b31m"
+    named = song.rename(tmp_path / f"sö {orders}ng.flac")
+    (tmp_path / f"bad{orders}.mp3").write_bytes(b"no sound")
+    shutil.copy(find("spleeter-2stems").path, tmp_path / f"m{orders}.tflite")
+    (tmp_path / f"m{orders}.json").write_text(f'{{"name": "{orders}"}}')
+    monkeypatch.setenv("STEMLAB_MODELS", str(tmp_path))
+    for words in (
+        ("separate", named, "-o", tmp_path / f"out{orders}"),
+        ("separate", tmp_path / f"bad{orders}.mp3", "-o", tmp_path / "out"),
+        ("models", "list"),
+        ("models", "verify"),
+        ("models", "show", f"{orders}"),
+        ("bench", tmp_path / f"bad{orders}.mp3"),
+        ("decks", tmp_path / f"none{orders}.mp3"),
+    ):
+        said = stemlab(*words)
+        text = said.out + said.err
+        assert len(text) > 20
+        assert not set(text) & set(orders) - set("]0;owned[2J31m"), words
+    assert "sö ?]0;owned??[2J???31mng.flac" in stemlab("separate", named, "-o", tmp_path / "o").out
