@@ -24,6 +24,20 @@ OFFLINE = (
     "--LabApp.extension_manager=readonly",
 )
 
+EXTENSIONS = {"voila.server_extension": True} | dict.fromkeys(
+    ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim"), False
+)
+# Nothing but the app, and for each of its pages a kernel, which ends when the page is gone.
+APP = (
+    "--ServerApp.default_url=/voila/render/app.ipynb",
+    f"--ServerApp.jpserver_extensions={EXTENSIONS}",
+    "--ServerApp.identity_provider_class=stemlab.labs.app.Gate",
+    "--ServerApp.kernel_manager_class=stemlab.labs.app.Kernels",
+    "--ServerApp.kernel_websocket_connection_class=stemlab.labs.app.Connection",
+    "--MappingKernelManager.cull_idle_timeout=60",
+    "--MappingKernelManager.cull_interval=10",
+)
+
 
 def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
     """Become JupyterLab on the notebooks.
@@ -68,8 +82,7 @@ def unseen() -> str:
 def _become(module: str, options: list[str], *, browser: bool) -> NoReturn:
     """Let a server take over, signals and all."""
     options += [] if browser else ["--no-browser"]
-    if module != "voila" and _is_root():  # as in a container; Jupyter would refuse
-        options += ["--allow-root"]
+    options += ["--allow-root"] if _is_root() else []  # as in a container; Jupyter would refuse
     os.chdir(FOLDER)
     command = python("-m", module, *options)
     os.execv(command[0], command)  # noqa: S606 - all of it is ours
@@ -80,7 +93,9 @@ def _is_root() -> bool:
 
 
 def open_decks(songs: Sequence[Path], *, browser: bool = True, port: int | None = None) -> NoReturn:
-    """Become Voilà with the decks, an app without code.
+    """Become a Jupyter server with the decks, an app without code.
+
+    Its pages are Voilà's. Who opens one must know the token in the link that is shown.
 
     Parameters
     ----------
@@ -98,10 +113,10 @@ def open_decks(songs: Sequence[Path], *, browser: bool = True, port: int | None 
     """
     if find_spec("voila") is None:
         raise SettingError("Voilà is not installed; pip install 'stemlab[lab]'")
-    options = [str(Path(__file__).parent / "labs" / "app.ipynb")]
-    options += [f"--port={port}"] if port else []
+    options = [f"--ServerApp.root_dir={Path(__file__).parent / 'labs'}", *APP]
+    options += [f"--ServerApp.port={port}"] if port else []
     os.environ["STEMLAB_DECKS"] = json.dumps([str(song.resolve()) for song in songs])
-    _become("voila", options, browser=browser)
+    _become("jupyter_server", options, browser=browser)
 
 
 def copy_notebooks(folder: Path) -> None:

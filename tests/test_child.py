@@ -33,7 +33,7 @@ def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("what", [["lab", "notebooks"]])
+@pytest.mark.parametrize("what", [["lab", "notebooks"], ["decks"]])
 def test_servers(trapped: Path, what: list[str]) -> None:
     start = "from stemlab.cli import main; main()"
     command = [sys.executable, "-c", f"import sys; sys.path.remove(''); {start}", *what]
