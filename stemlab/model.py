@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import subprocess
 import warnings
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 import platformdirs
 
 from stemlab.card import Card
+from stemlab.child import FOLDER, python
 from stemlab.errors import ModelError
 
 if TYPE_CHECKING:
@@ -31,6 +34,15 @@ RUNTIMES = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
+
+# Runs a network once, on silence.
+TRIAL = """
+import importlib, sys
+interpreter = importlib.import_module(sys.argv[1]).Interpreter(model_path=sys.argv[2])
+interpreter.allocate_tensors()
+interpreter.invoke()
+"""
+LONGEST_TRIAL = 120  # seconds
 
 
 class ModelWarning(UserWarning):
@@ -235,6 +247,7 @@ def _interpret(
     delegates: Sequence[Any] = (),
     resized: Sequence[int] | None = None,
 ) -> Any:
+    _try_out(card, runtime)
     with _hushed():
         interpreter = import_module(RUNTIMES[runtime]).Interpreter(
             model_path=str(card.path),
@@ -246,6 +259,35 @@ def _interpret(
             interpreter.resize_tensor_input(detail["index"], resized)
         interpreter.allocate_tensors()
     return interpreter
+
+
+def _try_out(card: Card, runtime: str) -> None:
+    """Let a foreign network run in a process that may die of it before it runs in this one."""
+    if card.sha256 in _shipped():
+        return
+    if fault := _fault(card.path.resolve(), card.sha256, RUNTIMES[runtime]):
+        raise ModelError(
+            f"{card.path}: {runtime} {fault} of this network; "
+            "it is broken or means harm: get it again, from somebody you trust"
+        )
+
+
+@cache
+def _shipped() -> set[str]:
+    return {Card.read(path).sha256 for path in shipped_models().glob("*.tflite")}
+
+
+@cache
+def _fault(network: Path, _sha256: str, module: str) -> str:
+    """Say how a process ends that runs a network once, if not well or by a Python exception."""
+    command = python("-c", TRIAL, module, str(network))
+    try:
+        ended = subprocess.run(  # noqa: S603 - all of it is ours
+            command, cwd=FOLDER, capture_output=True, timeout=LONGEST_TRIAL, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"does not come to the end within {LONGEST_TRIAL} s"
+    return "" if ended.returncode in (0, 1) else f"crashes (exit code {ended.returncode}) because"
 
 
 def _refused(card: Card, runtime: str, error: Exception, reason: str | bool = "") -> ModelError:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -156,3 +158,76 @@ def test_a_runtime_the_model_does_not_run_on(copy: Path, other: str) -> None:
             StemModel(copy, runtime=runtime)
     if other in installed_runtimes():
         assert StemModel(copy).runtime == other
+
+
+DYING = """
+import os
+
+class Interpreter:
+    def __init__(self, **_: object) -> None:
+        with open({log!r}, "a") as log:
+            log.write(f"{{os.getppid()}} ")
+
+    def allocate_tensors(self) -> None:
+        {deed}
+"""
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [("os.abort()", "crashes"), ("os.kill(os.getpid(), 11)", "crashes"), ("os._exit(7)", "code 7")],
+)
+def test_a_network_that_ends_its_process_ends_another(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, deed: str, said: str
+) -> None:
+    """It is tried once; the models that come with stemlab are not tried."""
+    name = f"dying_{copy.parent.name}"
+    log = copy.with_suffix(".log")
+    copy.with_name(f"{name}.py").write_text(DYING.format(deed=deed, log=str(log)))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(copy.parent), *sys.path]))
+    monkeypatch.setitem(RUNTIMES, name, name)
+    monkeypatch.syspath_prepend(copy.parent)
+    copy.write_bytes(b"another network")
+    rewrite(copy, runtimes=[name])
+    for _ in range(2):
+        with pytest.raises(ModelError, match=rf"copy\.tflite: {name} .*{said}"):
+            StemModel(copy, runtime=name)
+    assert log.read_text().split() == [str(os.getpid())]
+
+
+def test_broken_networks_end_in_a_sentence(tmp_path: Path) -> None:
+    """In a process of its own, should that be wrong; some of them crash tflite-runtime."""
+    live = find("stemlab-4-live")
+    script = tmp_path / "load.py"
+    script.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from stemlab.errors import ModelError\n"
+        "from stemlab.model import installed_runtimes\n"
+        "from stemlab.stream_model import StreamModel\n"
+        "for path in sorted(Path(sys.argv[1]).glob('*.tflite')):\n"
+        "    for runtime in installed_runtimes():\n"
+        "        try:\n"
+        "            StreamModel(path, runtime=runtime)\n"
+        "        except ModelError as error:\n"
+        "            assert path.name in str(error)\n"
+        "            print(path.name, runtime)\n"
+    )
+    for seed in range(4):
+        chance = np.random.default_rng(seed)
+        network = bytearray(live.path.read_bytes())
+        for place in chance.integers(len(network) - 20_000, len(network), 40):
+            network[place] = chance.integers(256)
+        path = tmp_path / f"{seed}.tflite"
+        path.write_bytes(network)
+        shutil.copy(live.path.with_suffix(".json"), path.with_suffix(".json"))
+        rewrite(path)
+    command = [sys.executable, str(script), str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    assert len(said.stdout.splitlines()) == 4 * len(installed_runtimes())
+
+
+def test_shipped_models_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subprocess.run", None)
+    assert StemModel(DEFAULT).card == DEFAULT
