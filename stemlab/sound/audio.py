@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import io
 import math
-import secrets
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +15,10 @@ import numpy as np
 
 from stemlab.errors import AudioError, AudioWarning
 from stemlab.sound.decoders import AUDIO_SUFFIXES, LOUDEST, open_source
+from stemlab.sound.drafts import drafting, settled
 from stemlab.sound.fifo import reblock
 from stemlab.sound.tags import Tags, read_tags, write_tags
+from stemlab.sound.unbroken import unbroken
 
 if TYPE_CHECKING:
     import os
@@ -306,12 +307,13 @@ def writing(path: Path) -> Iterator[None]:
     import soundfile
 
     try:
-        yield
+        with unbroken():
+            yield
     except (OSError, AssertionError, mutagen.MutagenError, soundfile.LibsndfileError) as error:
         # soundfile only says "system error", or asserts that all was written.
         reason = getattr(error, "strerror", None) or "the disk may be full"
         raise AudioError(
-            f"{path}: cannot be written ({reason});"
+            f"{settled(path)}: cannot be written ({reason});"
             " choose a folder that exists, has room and may be written to"
         ) from error
 
@@ -328,22 +330,19 @@ def replacing(path: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        A hidden empty file in the same folder with the same suffix. On any error it is removed.
+        Of the same name, in a hidden folder beside it that is removed in any case.
 
     Raises
     ------
     AudioError
         If the folder is missing or full, or may not be written to.
     """
-    part = path.with_name(f".stemlab-{secrets.token_hex(8)}{path.suffix}")
-    try:
+    with contextlib.ExitStack() as stack:
         with writing(path):
-            part.open("xb").close()
+            part = stack.enter_context(drafting(path.parent)) / path.name
         yield part
         with writing(path):
             part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_sound(name: object, block: Samples) -> None:
@@ -357,8 +356,8 @@ def warn_clipping(path: Path, peak: float) -> None:
     """Warn if a written file goes over full scale, where its format clips."""
     if peak > 1:
         warnings.warn(
-            f"{path}: peaks {20 * math.log10(peak):.1f} dB over full scale and is clipped there;"
-            " lower its level or use wav",
+            f"{settled(path)}: peaks {20 * math.log10(peak):.1f} dB over full scale and is clipped"
+            " there; lower its level or use wav",
             AudioWarning,
             stacklevel=4,
         )
@@ -450,12 +449,13 @@ class Writer:
             self._part = stack.enter_context(replacing(self.path))
             self._disk = stack.enter_context(_Disk(self._part, "w+"))
             try:
-                self._file = soundfile.SoundFile(
-                    self._disk, "w", self.rate, 2, **_FORMATS[self._suffix]
-                )
+                with unbroken():
+                    self._file = soundfile.SoundFile(
+                        self._disk, "w", self.rate, 2, **_FORMATS[self._suffix]
+                    )
             except soundfile.LibsndfileError as error:
                 reason = error.error_string.removeprefix("Error : ").rstrip(".")
-                raise AudioError(f"{self.path}: {reason}; use wav or flac") from error
+                raise AudioError(f"{settled(self.path)}: {reason}; use wav or flac") from error
             stack.push(self._finish)
             self._stack = stack.pop_all()
         return self
@@ -473,10 +473,12 @@ class Writer:
         AudioError
             If a sample is not a number, the disk is full or the file would be too long.
         """
-        check_sound(self.path, block)
+        check_sound(settled(self.path), block)
         self._length += len(block)
         if self._suffix == ".wav" and self._length * 8 > _WAV_LIMIT:
-            raise AudioError(f"{self.path}: is too long for wav, which ends at 4 GiB; use flac")
+            raise AudioError(
+                f"{settled(self.path)}: is too long for wav, which ends at 4 GiB; use flac"
+            )
         self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
         if self._suffix != ".wav":
             block = np.clip(block, -1, 1)  # LAME ends the process far above

@@ -30,6 +30,7 @@ from stemlab.sound.audio import (
     warn_of_tags,
     writing,
 )
+from stemlab.sound.drafts import settled
 from stemlab.sound.tags import Tags, write_tags
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     Samples = npt.NDArray[np.float32]
 
-__all__ = ["StemFileWriter", "read_stems", "stem_names"]
+__all__ = ["StemFileWriter", "is_own", "read_stems", "stem_names"]
 
 SLOTS = ("drums", "bass", "other", "vocals")
 """Native Instruments' order of the stems."""
@@ -168,16 +169,18 @@ class StemFileWriter:
         import av
 
         if not self.path.name.lower().endswith(".stem.mp4"):
-            raise AudioError(f"{self.path}: not a stem file by its name; let it end in .stem.mp4")
+            raise AudioError(
+                f"{settled(self.path)}: not a stem file by its name; let it end in .stem.mp4"
+            )
         if not 1 <= len(self.names) <= len(SLOTS):
             raise AudioError(
-                f"{self.path}: a stem file holds one to four stems, not {len(self.names)};"
+                f"{settled(self.path)}: a stem file holds one to four stems, not {len(self.names)};"
                 " choose fewer or write them as wav or flac"
             )
         rates = av.Codec("aac", "w").audio_rates or []
         if self.rate not in rates:
             raise AudioError(
-                f"{self.path}: AAC cannot hold {self.rate} samples per second; use {RATE}"
+                f"{settled(self.path)}: AAC cannot hold {self.rate} samples per second; use {RATE}"
             )
 
     def __enter__(self) -> Self:
@@ -185,8 +188,7 @@ class StemFileWriter:
 
         with contextlib.ExitStack() as stack:
             self._part = stack.enter_context(replacing(self.path))
-            self._raw = self._part.with_suffix(".raw.mp4")
-            stack.callback(self._raw.unlink, missing_ok=True)
+            self._raw = self._part.with_name("raw.mp4")
             with _muxing(self.path):
                 # A time scale of whole samples keeps the length exact.
                 self._container = av.open(
@@ -223,8 +225,8 @@ class StemFileWriter:
         AudioError
             If a sample is not a number, the disk is full or the file would be too long.
         """
-        check_sound(self.path, mix)
-        check_sound(self.path, stems)
+        check_sound(settled(self.path), mix)
+        check_sound(settled(self.path), stems)
         silence = np.zeros_like(mix)
         placed = [silence if i is None else stems[i] for i in self._places]
         self._peak = max(
@@ -259,7 +261,9 @@ class StemFileWriter:
         """Write the file anew with its index in front, and the names of the stems in it."""
         names = [_EMPTY if i is None else self.names[i] for i in self._places]
         if self._raw.stat().st_size > _LONGEST:
-            raise AudioError(f"{self.path}: is too long for a stem file of 4 GiB; use wav or flac")
+            raise AudioError(
+                f"{settled(self.path)}: is too long for a stem file of 4 GiB; use wav or flac"
+            )
         with self._raw.open("rb") as raw, self._part.open("wb") as part:
             boxes = {kind: (begin, end) for kind, begin, _, end in _boxes(raw, 0, _size(raw))}
             head, moov = (_cut(raw, *boxes[kind]) for kind in (b"ftyp", b"moov"))
@@ -414,14 +418,29 @@ def stem_names(path: Path) -> list[str]:
     AudioError
         If the file does not name them.
     """
-    with path.open("rb") as file:
-        found = _find(file, [b"moov", b"udta", b"stem"], 0, _size(file))
-        manifest = _cut(file, *found[0]) if found else b""
     try:
-        # Some writers end the text with a zero byte.
-        stems: list[dict[str, Any]] = json.loads(manifest.rstrip(b"\0"))["stems"]
-        return [str(stem["name"]) for stem in stems]
-    except (ValueError, LookupError, TypeError) as error:
+        return [str(stem["name"]) for stem in _stems(path)]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise AudioError(
             f"{path}: does not name its stems, so it is no stem file; separate it first"
         ) from error
+
+
+def _stems(path: Path) -> list[dict[str, Any]]:
+    """Return what a file says of its stems; anything may be wrong with it."""
+    with path.open("rb") as file:
+        found = _find(file, [b"moov", b"udta", b"stem"], 0, _size(file))
+        manifest = _cut(file, *found[0]) if found else b""
+    # Some writers end the text with a zero byte.
+    stems: list[dict[str, Any]] = json.loads(manifest.rstrip(b"\0"))["stems"]
+    return stems
+
+
+def is_own(path: Path) -> bool:
+    """Tell whether `StemFileWriter` wrote a file: nobody else gives stems these colours."""
+    if not path.name.lower().endswith((".stem.mp4", ".stem.m4a")):
+        return False
+    try:
+        return tuple(stem["color"] for stem in _stems(path)) == _COLOURS
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False

@@ -1,0 +1,49 @@
+"""Signals wait while a library calls back into Python, where what they raise would be lost."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STOPS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Signals that ask for an end."""
+
+
+@contextlib.contextmanager
+def unbroken() -> Iterator[None]:
+    """Hold back signals that ask for an end; their handlers are called afterwards.
+
+    Examples
+    --------
+    >>> done = []
+    >>> try:
+    ...     with unbroken():
+    ...         signal.raise_signal(signal.SIGINT)
+    ...         done.append("whole")
+    ... except KeyboardInterrupt:
+    ...     done.append("stopped")
+    >>> done
+    ['whole', 'stopped']
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals go to the main one
+        yield
+        return
+    came: list[tuple[int, Any]] = []
+    handlers = {number: signal.getsignal(number) for number in STOPS}
+    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
+    try:
+        for number in ours:
+            signal.signal(number, lambda *what: came.append(what))
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        for number, frame in came:
+            ours[signal.Signals(number)](number, frame)
