@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import signal
 import sys
 import time
 import warnings
-from collections import Counter
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 from unicodedata import category
@@ -20,6 +21,7 @@ from tqdm.auto import tqdm
 
 from stemlab.errors import AudioError, SettingError, StemlabError
 from stemlab.model import DEFAULT
+from stemlab.sound.unbroken import STOPS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -57,11 +59,17 @@ BAR = "{desc} {percentage:3.0f}%|{bar:30}| {n:.0f}/{total:.0f} s, {remaining} le
 
 def main() -> NoReturn:
     """Run the command line; errors that a user can mend are one line, not a traceback."""
-    for interruption in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(interruption, _interrupt)
+    _Interrupted.asked = False
+    for stop in STOPS:
+        if signal.getsignal(stop) != signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(stop, _interrupt)
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # names may have what it cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with _flushed():
+            app()
     except StemlabError as error:
         _complain(error)
     except _Interrupted:
@@ -72,6 +80,21 @@ def main() -> NoReturn:
 
 class _Interrupted(BaseException):
     """Raised by a signal; typer would swallow a KeyboardInterrupt."""
+
+    asked = False
+
+
+@contextlib.contextmanager
+def _flushed() -> Iterator[None]:
+    """Say in one sentence if what was printed did not arrive."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in it
+        raise StemlabError(f"the output cannot be written ({error.strerror})") from error
 
 
 @app.command()
@@ -101,6 +124,7 @@ def separate(
     """Separate songs into DIR/<song>/<stem>.<format>."""
     from stemlab.library.batch import summary
     from stemlab.library.export import check
+    from stemlab.library.songs import folders as place
     from stemlab.separator import Separator
 
     if workers and scheduler:
@@ -109,7 +133,7 @@ def separate(
     separator = Separator(model)
     wanted = tuple(name.strip() for name in stems.split(",") if name.strip())
     check(separator, kind, wanted)
-    folders = _folders(songs, out)
+    folders = place(dict(pair for path in songs for pair in _found(path)), out)
     how = {"kind": kind, "stems": wanted, "force": force}
     start = time.perf_counter()
     made = _together(folders, model, where, how) if where else _in_turn(folders, separator, how)
@@ -119,6 +143,7 @@ def separate(
             reports.append(report)
             with tqdm.external_write_mode():
                 _tell(report, quiet=as_json)
+            _go_on()
     total = summary(reports, time.perf_counter() - start)
     if as_json:
         found = {"model": separator.model.card.name, "songs": reports}
@@ -146,11 +171,15 @@ def _in_turn(
                     speed = done / (time.perf_counter() - start)
                     bar.set_postfix_str(f"{speed:.0f}× real time", refresh=False)
                     bar.update(done - bar.n)
+                    _go_on()
 
                 made = export(song, folder, separator, **how, progress=show)
             yield {"song": str(song)} | report(made, start)
-        except StemlabError as error:
-            yield {"song": str(song), "error": str(error)}
+        except Exception as error:  # noqa: BLE001 - one odd song does not stop the others
+            _go_on()
+            known = isinstance(error, StemlabError)
+            said = str(error) if known else f"{song}: {type(error).__name__}: {error}"
+            yield {"song": str(song), "error": said}
 
 
 def _together(
@@ -393,41 +422,14 @@ def add_model(
     _say(add(name, source, progress=True))
 
 
-def _folders(songs: Sequence[Path], out: Path) -> dict[Path, Path]:
-    """Return the output folder of each song; songs of one name get their suffix, too."""
-    found = dict(pair for path in songs for pair in _found(path))
-    names = Counter(_bare(place) for place in found.values())
-    folders = {
-        song: out / (place if names[_bare(place)] > 1 else _bare(place))
-        for song, place in found.items()
-    }
-    twice = [song for song, folder in folders.items() if [*folders.values()].count(folder) > 1]
-    if twice:
-        raise SettingError(
-            f"{' and '.join(map(str, twice))} would be written to one folder; "
-            "separate them one by one, each with another -o"
-        )
-    return folders
-
-
-def _bare(place: Path) -> Path:
-    """Leave out the suffix, unless nothing but dots would be left: `..` is another folder.
-
-    >>> [_bare(Path(name)).name for name in ("a.b.wav", ".wav", "..wav", "...wav")]
-    ['a.b', '.wav', '..wav', '...wav']
-    """
-    bare = place.with_suffix("")
-    return bare if bare.name.strip(".") else place
-
-
 def _found(path: Path) -> Iterator[tuple[Path, Path]]:
     """Yield the songs at a path, each with its place below it."""
-    from stemlab.sound.audio import AUDIO_SUFFIXES
+    from stemlab.library.songs import find_songs
 
     if not path.is_dir():
         yield path, Path(path.name)
         return
-    songs = [song for song in sorted(path.rglob("*")) if song.suffix.lower() in AUDIO_SUFFIXES]
+    songs = [*find_songs(path)]
     if not songs:
         raise AudioError(f"{path}: no songs in this folder; give a folder with sound files")
     yield from ((song, song.relative_to(path)) for song in songs)
@@ -481,7 +483,8 @@ def _say(line: object, stream: TextIO | None = None) -> None:
 
 
 def _complain(problem: object) -> None:
-    _say(f"stemlab: {problem}", sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        _say(f"stemlab: {problem}", sys.stderr)
 
 
 def _shown(line: object) -> str:
@@ -498,4 +501,14 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def _interrupt(*_: object) -> NoReturn:
+    """Stop in order; further signals, as of a terminal that closes, do not disturb that."""
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_IGN)
+    _Interrupted.asked = True
     raise _Interrupted
+
+
+def _go_on() -> None:
+    """Stop if a signal asked for it where Python lets nothing be raised, as in a finalizer."""
+    if _Interrupted.asked:
+        raise _Interrupted

@@ -374,3 +374,30 @@ def test_names_give_no_orders_to_the_terminal(
         assert len(text) > 20
         assert not set(text) & set(orders) - set("]0;owned[2J31m"), words
     assert "sö ?]0;owned??[2J???31mng.flac" in stemlab("separate", named, "-o", tmp_path / "o").out
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_signal_is_an_orderly_stop(tmp_path: Path, stop: signal.Signals) -> None:
+    song, out = tmp_path / "song.wav", tmp_path / "out"
+    save(song, Audio(np.tile(load(demo.path()).samples, (8, 1))))
+    command = [sys.executable, "-m", "stemlab", "separate", str(song), "-o", str(out), "-f", "flac"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        limit = time.monotonic() + 200
+        while not [*out.rglob("vocals.flac")] and time.monotonic() < limit:
+            time.sleep(0.02)
+        process.send_signal(stop)
+        _, said = process.communicate(timeout=200)
+    assert process.returncode == 130
+    assert said.endswith("stemlab: interrupted; nothing half-written is left\n")
+    assert not out.exists()
+
+
+def test_an_output_that_is_full_is_told_and_the_songs_are_made(song: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stemlab", "separate", str(song), "-o", str(tmp_path / "out")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=200
+        )
+    assert done.returncode == 1
+    assert done.stderr == "stemlab: the output cannot be written (No space left on device)\n"
+    assert len([*(tmp_path / "out").rglob("*.wav")]) == 4

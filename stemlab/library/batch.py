@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 import warnings
 from functools import cache
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stemlab.cluster import Failure, connect, run
 from stemlab.errors import AudioWarning
-from stemlab.library.export import PART, Export, export
+from stemlab.library.export import Export, export
+from stemlab.sound.drafts import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -56,7 +56,7 @@ def separate_all(
     SettingError
         If there is no cluster.
     """
-    places = [(song.resolve(), folder.resolve()) for song, folder in folders.items()]
+    places = [(song.absolute(), folder.absolute()) for song, folder in folders.items()]
     unfinished = dict(enumerate(folder for _, folder in places))
     try:
         with connect(where) as client:
@@ -100,8 +100,7 @@ def _separator(model: str) -> Separator:
 
 def _clear(folder: Path) -> None:
     """Take away what a worker that was ended left half-written."""
-    for part in folder.glob(f"{PART}*"):
-        shutil.rmtree(part, ignore_errors=True)
+    sweep(folder)
     with contextlib.suppress(OSError):
         folder.rmdir()
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import os
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from stemlab.errors import AudioError, SettingError
+from stemlab.library import sidecar
+from stemlab.library.songs import RECORD, SONG
 from stemlab.library.store import BLOCK, digest
 from stemlab.sound.audio import WRITE_SUFFIXES, Reader, Tags, Writer
+from stemlab.sound.drafts import drafting, sweep
 from stemlab.sound.stem_mp4 import StemFileWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -29,12 +31,9 @@ if TYPE_CHECKING:
 STEM_FILE = "stem.mp4"
 FORMATS = (*sorted(suffix.lstrip(".") for suffix in WRITE_SUFFIXES), STEM_FILE)
 
-# Remembers which song, model and settings the files of a folder were made from.
-RECORD = ".stemlab.json"
-
 _PIECE = 16 * BLOCK  # samples of a track that are read at once
-# How the name of a folder of unfinished files begins.
-PART = ".stemlab-"
+# Bytes of a name, of the 255 that a file's may have, that leave room for a number and a suffix.
+_ROOM = 235
 
 
 @dataclass(frozen=True)
@@ -90,23 +89,24 @@ def export(
         after an interruption, everything is as it was before.
     """
     wanted = check(separator, kind, stems)
-    names = {STEM_FILE: f"{folder.name}.{STEM_FILE}"} if kind == STEM_FILE else {}
+    names = {STEM_FILE: f"{shortened(folder.name)}.{STEM_FILE}"} if kind == STEM_FILE else {}
     names = names or {stem: f"{stem}.{kind}" for stem in wanted}
     with Reader(song, separator.rate) as reader:
         files = {name: folder / file for name, file in names.items()}
         key = digest(song, separator)
-        made = _recorded(folder)
+        made = sidecar.read(folder / RECORD)
+        sweep(folder)
         if not force and all(made.get(f.name) == key and f.is_file() for f in files.values()):
             return Export(files, (reader.length or 0) / reader.rate, reused=True)
         with (
             _new_folder(folder),
-            _beside(folder) as part,
+            drafting(folder) as part,
             contextlib.closing(separator.stream(reader.blocks())) as blocks,
         ):
             counted = _Counted(blocks, reader, progress)
             write = _write_stem_file if kind == STEM_FILE else _write_stems
             write(part, names, counted, reader, separator)
-            _move(part, folder, made | dict.fromkeys(names.values(), key))
+            _move(part, folder, made | {SONG: song.name}, dict.fromkeys(names.values(), key))
     return Export(files, counted.seconds, reused=False)
 
 
@@ -187,9 +187,21 @@ def free_path(folder: Path, name: str, kind: str) -> Path:
         raise AudioError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder"
         ) from error
-    plain = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name).strip(" .") or "untitled"
+    plain = shortened(re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name).strip(" .") or "untitled")
     names = (f"{plain}{number}.{kind}" for number in ("", *(f" {n}" for n in range(2, 10_000))))
     return next(folder / name for name in names if not (folder / name).exists())
+
+
+def shortened(name: str) -> str:
+    """Return as much of a name as leaves room for a number and a suffix.
+
+    Examples
+    --------
+    >>> len(shortened("ä" * 300)), shortened("a song")
+    (117, 'a song')
+    """
+    coded = os.fsencode(name)
+    return name if len(coded) <= _ROOM else coded[:_ROOM].decode(errors="ignore")
 
 
 def check(separator: Separator, kind: str, stems: Sequence[str]) -> tuple[str, ...]:
@@ -213,15 +225,6 @@ def check(separator: Separator, kind: str, stems: Sequence[str]) -> tuple[str, .
     return tuple(stem for stem in separator.stems if not stems or stem in stems)
 
 
-def _recorded(folder: Path) -> dict[str, str]:
-    """Return the digest of each file that an earlier export left in the folder."""
-    try:
-        made: dict[str, str] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return made
-
-
 @contextlib.contextmanager
 def _new_folder(folder: Path) -> Iterator[None]:
     """Make a folder and its parents; on any error take away those that are new."""
@@ -240,19 +243,12 @@ def _new_folder(folder: Path) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    with TemporaryDirectory(prefix=PART, dir=folder) as part:
-        yield Path(part)
-
-
-def _move(part: Path, folder: Path, record: dict[str, str]) -> None:
-    """Put finished files in their place; the record goes last and vouches for them."""
-    for file in part.iterdir():
-        file.replace(folder / file.name)
-    written = part / RECORD
-    written.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    written.replace(folder / RECORD)
+def _move(part: Path, folder: Path, record: dict[str, str], keys: dict[str, str]) -> None:
+    """Put finished files in their place; a record first says that they are ours, then vouches."""
+    sidecar.write(folder / RECORD, record | dict.fromkeys(keys, ""))
+    for name in keys:
+        (part / name).replace(folder / name)
+    sidecar.write(folder / RECORD, record | keys)
 
 
 class _Counted:

@@ -493,7 +493,7 @@ class Writer:
             self._disk.close()
             self._disk.check()
             if error is None and self.tags:
-                warn_of_tags(self.path, write_tags(self._part, self.tags))
+                warn_of_tags(settled(self.path), write_tags(self._part, self.tags))
 
     def __exit__(
         self,

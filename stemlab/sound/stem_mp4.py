@@ -254,7 +254,7 @@ class StemFileWriter:
                     self._container.mux(stream.encode(None))
             self._container.close()
             if error is None:
-                warn_of_tags(self.path, write_tags(self._raw, self.tags))
+                warn_of_tags(settled(self.path), write_tags(self._raw, self.tags))
                 self._assemble()
 
     def _assemble(self) -> None:

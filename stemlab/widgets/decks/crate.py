@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Condition, Event, Thread
@@ -11,14 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stemlab.errors import AudioError, StemlabError
+from stemlab.library import sidecar
 from stemlab.library.rhythm import Rhythm, analyse
+from stemlab.library.songs import find_songs
 from stemlab.library.store import FINAL, STEPS, Store, Track
 from stemlab.separator import Separator
-from stemlab.sound.audio import AUDIO_SUFFIXES, Audio, Reader
+from stemlab.sound.audio import Audio, Reader
 from stemlab.widgets.parts.feed import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+
+_RHYTHM = "rhythm.json"
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,9 @@ def entries(folder: str | Path, separator: Separator, store: Store) -> Iterator[
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise AudioError(f"{folder}: there is no such folder; check its name")
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            try:
-                yield entry(path, separator, store)
-            except AudioError:
-                continue
+    for path in find_songs(root):
+        with suppress(AudioError):
+            yield entry(path, separator, store)
 
 
 def entry(path: Path, separator: Separator, store: Store) -> Entry:
@@ -83,14 +86,24 @@ def entry(path: Path, separator: Separator, store: Store) -> Entry:
 
 def kept_rhythm(track: Track) -> Rhythm | None:
     """Return the rhythm that lies beside a track's stems."""
-    file = track.folder / "rhythm.json" if track.folder else None
-    return Rhythm(**json.loads(file.read_text())) if file and file.exists() else None
+    match sidecar.read(track.folder / _RHYTHM) if track.folder else {}:
+        case {
+            "bpm": float() | int() as bpm,
+            "first_beat": float() | int() as first,
+            "key": str(key),
+            "confidence": float() | int() as confidence,
+        } if bpm >= 0 and all(map(math.isfinite, (bpm, first, confidence))):
+            rhythm = Rhythm(float(bpm), float(first), key, float(confidence))
+            with suppress(ValueError):
+                return rhythm if rhythm.camelot or not key else None
+    return None
 
 
 def keep_rhythm(track: Track, rhythm: Rhythm) -> None:
     """Put a rhythm beside a track's stems, where it has a place on the disk."""
     if track.folder:
-        (track.folder / "rhythm.json").write_text(json.dumps(asdict(rhythm)))
+        with suppress(OSError):  # the disk is full, or the track was pruned: it is found again
+            sidecar.write(track.folder / _RHYTHM, asdict(rhythm))
 
 
 def find_rhythm(track: Track) -> Rhythm:

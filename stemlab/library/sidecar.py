@@ -1,0 +1,46 @@
+"""Notes in JSON beside what they are about: written whole, read as if a stranger wrote them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from stemlab.sound.drafts import drafting
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what a note says; nothing if it is missing, cut or no note at all.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     note = Path(folder) / "note.json"
+    ...     before = read(note)
+    ...     write(note, {"bpm": 120})
+    ...     before, read(note)
+    ({}, {'bpm': 120})
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write(path: Path, note: dict[str, Any]) -> None:
+    """Write a note, in place of the one that is there, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If that cannot be.
+    """
+    with drafting(path.parent) as draft:
+        written = draft / path.name
+        written.write_text(json.dumps(note, indent=1), encoding="utf-8")
+        written.replace(path)

@@ -1,0 +1,114 @@
+"""Which files below a folder are songs, and where the stems of each go."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from stemlab.errors import SettingError
+from stemlab.library import sidecar
+from stemlab.sound.decoders import AUDIO_SUFFIXES
+from stemlab.sound.stem_mp4 import is_own
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+RECORD = ".stemlab.json"
+"""Lies beside stems: tells of each file what it was made from, and the song's name."""
+SONG = "song"
+"""The key of that name."""
+
+
+def find_songs(root: Path) -> Iterator[Path]:
+    """Yield the songs below a folder, by name in each.
+
+    What stemlab wrote is none, nor what is hidden. Links are followed, and whatever they lead to
+    comes once.
+    """
+    seen: set[Path] = set()
+    links: list[Path] = []
+    yield from _below(root, seen, links)
+    while links:  # what lies here under its own name came first
+        link = links.pop(0)
+        if link.is_dir():
+            yield from _below(link, seen, links)
+        elif _is_new(link, seen) and _is_song(link):
+            yield link
+
+
+def _below(folder: Path, seen: set[Path], links: list[Path]) -> Iterator[Path]:
+    if not _is_new(folder, seen):
+        return
+    for path in _listed(folder):
+        if path.is_symlink():
+            links.append(path)
+        elif path.is_dir():
+            yield from _below(path, seen, links)
+        elif _is_song(path) and _is_new(path, seen):
+            yield path
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:  # closed to us, or gone
+        return []
+
+
+def _is_new(path: Path, seen: set[Path]) -> bool:
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # leads nowhere, or round in circles
+        return False
+    known = real in seen
+    seen.add(real)
+    return not known
+
+
+def _is_song(path: Path) -> bool:
+    if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
+        return False
+    return not (path.resolve().parent / RECORD).exists() and not is_own(path)
+
+
+def folders(places: Mapping[Path, Path], out: Path) -> dict[Path, Path]:
+    """Return where the stems of songs go, each at its place below a folder, without its suffix.
+
+    Songs that differ in nothing else keep their suffix, but one that has its stems already keeps
+    them where they are.
+
+    Raises
+    ------
+    SettingError
+        If two songs would share a folder.
+
+    Examples
+    --------
+    >>> songs = {Path(name): Path(name) for name in ("a.wav", "b.wav", "b.mp3")}
+    >>> [folder.as_posix() for folder in folders(songs, Path("out")).values()]
+    ['out/a', 'out/b.wav', 'out/b.mp3']
+    """
+    alike = Counter(_plain(place) for place in places.values())
+    found = {
+        song: _folder(song.name, place, out, alone=alike[_plain(place)] == 1)
+        for song, place in places.items()
+    }
+    uses = Counter(found.values())
+    twice = [str(song) for song, folder in found.items() if uses[folder] > 1]
+    if twice:
+        raise SettingError(
+            f"{' and '.join(twice)} would be written to one folder; "
+            "separate them one by one, each with another -o"
+        )
+    return found
+
+
+def _folder(song: str, place: Path, out: Path, *, alone: bool) -> Path:
+    choices = [out / _plain(place), out / place]
+    had = [folder for folder in choices if sidecar.read(folder / RECORD).get(SONG) == song]
+    return [*had, choices[0 if alone else 1]][0]
+
+
+def _plain(place: Path) -> Path:
+    return place.with_name(place.stem) if place.stem.strip(".") else place
