@@ -7,10 +7,11 @@ can read what is there while the rest is still being separated.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
+import math
 import os
-import secrets
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ import numpy as np
 import platformdirs
 
 from stemlab.errors import AudioError
+from stemlab.library import sidecar
 from stemlab.sound.audio import Audio, Reader, resample
+from stemlab.sound.drafts import PREFIX, discard, drafting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,6 +44,12 @@ FORMAT = 1
 # How far a block is: not separated; separated near the edge of a stream that started inside the
 # song, good to hear; just as the whole song's separation has it.
 MISSING, ROUGH, FINAL = 0, 1, 2
+
+# Lies in a track's folder, is written last and tells of what the other files hold.
+_FACTS = "track.json"
+_NAME = re.compile("[0-9a-f]{32}")
+# Of tracks that were never finished, these days or once.
+_DRAFT = re.compile(rf"{re.escape(PREFIX)}.*|\.[0-9a-f]{{16}}")
 
 
 @dataclass
@@ -119,24 +128,25 @@ class Track:
 
     @classmethod
     def open(cls, folder: Path) -> Track:
-        """Return a track that is kept in a folder; what is written to it goes there."""
-        facts = json.loads((folder / "track.json").read_text())
+        """Return a track that is kept in a folder; what is written to it goes there.
+
+        Raises
+        ------
+        AudioError
+            If the folder does not hold a whole track.
+        """
+        facts = sidecar.read(folder / _FACTS)
+        if not _is_whole(folder, facts):
+            raise _damaged(folder)
         names, length = tuple(facts["names"]), facts["length"]
-        blocks = -(-length // BLOCK)
-
-        def array(name: str, dtype: type[Any], *shape: int) -> NDArray[Any]:
-            return np.memmap(folder / name, dtype, "r+", shape=shape)
-
+        mix, stems, states, overview = (
+            np.memmap(folder / name, dtype, "r+", shape=shape)
+            for name, (dtype, shape) in _layout(length, len(names)).items()
+        )
+        if states.max() > FINAL:
+            raise _damaged(folder)
         return cls(
-            facts["title"],
-            names,
-            length,
-            facts["rate"],
-            array("mix", np.int16, length, 2),
-            array("stems", np.int16, blocks, len(names), BLOCK, 2),
-            array("states", np.uint8, blocks),
-            array("overview", np.uint8, 1 + len(names), COLUMNS),
-            folder,
+            facts["title"], names, length, facts["rate"], mix, stems, states, overview, folder
         )
 
     @property
@@ -233,16 +243,22 @@ class Store:
             If the song cannot be read or the disk has no room for it.
         """
         folder = self.root / digest(song, separator)
-        if not (folder / "track.json").exists():
-            self._decode(song, separator, folder)
-        os.utime(folder)
+        try:
+            if not (track := _kept(folder)):
+                self._decode(song, separator, folder)
+                track = Track.open(folder)
+            os.utime(folder)
+        except OSError as error:
+            raise AudioError(
+                f"{self.root}: cannot keep stems ({error.strerror}); "
+                "free some disk or set STEMLAB_STORE to another folder"
+            ) from error
         self._prune(keep=folder)
-        return Track.open(folder)
+        return track
 
     def find(self, song: str | Path | Audio, separator: Separator) -> Track | None:
         """Return the track of a song and a separator if it is kept."""
-        folder = self.root / digest(song, separator)
-        return Track.open(folder) if (folder / "track.json").exists() else None
+        return _kept(self.root / digest(song, separator))
 
     @property
     def size(self) -> int:
@@ -251,29 +267,43 @@ class Store:
 
     def _folders(self) -> list[Path]:
         """Return the tracks' folders, longest unused first."""
-        found = [path.parent for path in self.root.glob("*/track.json")]
-        return sorted(found, key=lambda folder: folder.stat().st_mtime)
+        found = [path.parent for path in self.root.glob(f"*/{_FACTS}")]
+        return sorted(found, key=_last_use)
 
     def _prune(self, keep: Path) -> None:
+        self._sweep()
         excess = self.size - self.limit
         for folder in self._folders():
             if excess <= 0:
                 return
             if folder != keep:
                 excess -= _size(folder)
-                shutil.rmtree(folder, ignore_errors=True)
+                self._remove(folder)
+
+    def _remove(self, folder: Path) -> None:
+        """Take a track away; whoever is interrupted in it leaves a draft, which is swept."""
+        with contextlib.suppress(OSError), drafting(self.root) as draft:
+            folder.rename(draft / folder.name)
+
+    def _sweep(self) -> None:
+        """Take away what was never finished, or never quite removed."""
+        with contextlib.suppress(OSError):
+            for path in self.root.iterdir():
+                dead = _NAME.fullmatch(path.name) and not (path / _FACTS).exists()
+                if dead or _DRAFT.fullmatch(path.name):
+                    discard(path)
 
     def _decode(self, song: str | Path | Audio, separator: Separator, folder: Path) -> None:
         """Make a track with its mix, and show it under its name only when that is whole."""
         self.root.mkdir(parents=True, exist_ok=True)
-        draft = self.root / f".{secrets.token_hex(8)}"
-        draft.mkdir()
-        try:
-            self._fill(draft, song, separator)
-            if not folder.exists():
-                draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        with drafting(self.root) as draft:
+            whole = draft / folder.name
+            whole.mkdir()
+            self._fill(whole, song, separator)
+            if folder.exists() and not _kept(folder):
+                self._remove(folder)
+            with contextlib.suppress(OSError):  # another process was quicker: its own is as good
+                whole.rename(folder)
 
     def _fill(self, draft: Path, song: str | Path | Audio, separator: Separator) -> None:
         names, rate = separator.stems, separator.rate
@@ -283,16 +313,10 @@ class Store:
             for block in blocks:
                 file.write(_integers(block).tobytes())
             length = file.tell() // 4
-        count = -(-length // BLOCK)
-        for name, size in (
-            ("stems", count * len(names) * BLOCK * 4),
-            ("states", count),
-            ("overview", (1 + len(names)) * COLUMNS),
-        ):
-            with (draft / name).open("wb") as file:
-                file.truncate(size)
+        for name, size in _sizes(length, len(names)).items():
+            _reserve(draft / name, size)
         facts = {"title": title, "names": names, "length": length, "rate": rate}
-        (draft / "track.json").write_text(json.dumps(facts))
+        sidecar.write(draft / _FACTS, facts)
         track = Track.open(draft)
         track.draw(0, 0, track.mix)
 
@@ -361,8 +385,76 @@ def _check_alike(parts: dict[str, Audio]) -> None:
         raise AudioError("the stems hold no sound; give longer ones")
 
 
+def _layout(length: int, stems: int) -> dict[str, tuple[type[Any], tuple[int, ...]]]:
+    """Return type and shape of the array in each file of a track, in the order of its fields."""
+    blocks = -(-length // BLOCK)
+    return {
+        "mix": (np.int16, (length, 2)),
+        "stems": (np.int16, (blocks, stems, BLOCK, 2)),
+        "states": (np.uint8, (blocks,)),
+        "overview": (np.uint8, (1 + stems, COLUMNS)),
+    }
+
+
+def _sizes(length: int, stems: int) -> dict[str, int]:
+    """Return the bytes of each file of a track."""
+    return {
+        name: math.prod(shape) * np.dtype(dtype).itemsize
+        for name, (dtype, shape) in _layout(length, stems).items()
+    }
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Give a file its size, and room on the disk.
+
+    Without room, writing to it as memory would not raise an error but end the process (SIGBUS).
+    """
+    with path.open("ab") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            for _ in range(file.tell(), size, 1 << 20):
+                file.write(bytes(min(1 << 20, size - file.tell())))
+
+
+def _is_whole(folder: Path, facts: dict[str, Any]) -> bool:
+    """Tell whether a folder holds what its note says, which may be anything."""
+    match facts:
+        case {"title": str(), "names": [_, *_] as names, "length": int(length), "rate": int(rate)}:
+            plain = length > 0 and rate > 0 and all(isinstance(name, str) for name in names)
+            sizes = _sizes(length, len(names)).items()
+            return plain and all(_bytes(folder / name) == size for name, size in sizes)
+    return False
+
+
+def _damaged(folder: Path) -> AudioError:
+    return AudioError(f"{folder}: what was kept of this song is damaged; open it again")
+
+
+def _kept(folder: Path) -> Track | None:
+    """Return the track in a folder, if it is there and whole."""
+    try:
+        return Track.open(folder)
+    except (AudioError, OSError):
+        return None
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except OSError:
+        return -1
+
+
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir())
+    return sum(max(0, _bytes(file)) for file in folder.glob("*"))
+
+
+def _last_use(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:  # another process has just pruned it
+        return 0.0
 
 
 def _integers(samples: Samples) -> NDArray[np.int16]:

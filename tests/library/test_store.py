@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 
 from stemlab import demo
 from stemlab.errors import AudioError
-from stemlab.library.store import BLOCK, FINAL, ROUGH, Store, Track
+from stemlab.library.store import BLOCK, FINAL, ROUGH, Store, Track, digest
 from stemlab.separator import Separator
 from stemlab.sound.audio import Audio, load, save
 
@@ -132,4 +133,51 @@ def test_a_full_disk_is_told(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(AudioError, match=r"need 3\d MB and .* has room for 0 MB"):
         store.open(demo.path(), separator)
+    assert list(store.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["track.json", "mix", "stems", "states", "overview"])
+@pytest.mark.parametrize("left", [None, b"", b"[]", b"cut"])
+def test_a_damaged_track_is_made_anew(
+    store: Store, separator: Separator, name: str, left: bytes | None
+) -> None:
+    song = Audio(noise(20_000))
+    folder = store.open(song, separator).folder
+    assert folder
+    (folder / name).unlink()
+    if left is not None:
+        (folder / name).write_bytes(left)
+    assert store.find(song, separator) is None
+    assert store.open(song, separator).length == 20_000
+    assert [*store.root.iterdir()] == [folder]
+
+
+def test_what_is_dead_goes_and_what_is_not_ours_stays(store: Store, separator: Separator) -> None:
+    for name in ("0" * 32, ".0123456789abcdef", ".stemlab-7", "music"):
+        (store.root / name).mkdir(parents=True)
+        (store.root / name / "stems").write_bytes(bytes(100))
+    folder = store.open(Audio(noise(20_000)), separator).folder
+    assert {*store.root.iterdir()} == {folder, store.root / "music"}
+
+
+def test_a_file_where_a_folder_should_be(store: Store, separator: Separator) -> None:
+    song = Audio(noise(20_000))
+    store.root.mkdir()
+    (store.root / digest(song, separator)).touch()
+    assert store.open(song, separator).length == 20_000
+    shutil.rmtree(store.root)
+    store.root.touch()
+    with pytest.raises(AudioError, match="cannot keep stems"):
+        store.open(song, separator)
+
+
+def test_a_disk_that_fills_up_is_told(
+    store: Store, separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(AudioError, match="No space left"):
+        store.open(Audio(noise(20_000)), separator)
     assert list(store.root.iterdir()) == []
