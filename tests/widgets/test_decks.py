@@ -189,3 +189,15 @@ def test_a_recording_of_nothing_leaves_nothing(tmp_path: Path, pieces: list[byte
     assert list(tmp_path.iterdir()) == []
     assert len(sentences) == 1
     assert sentences[0].startswith("Not recorded: ")
+
+
+@pytest.mark.parametrize("title", ["long " * 100, "ä" * 300])
+def test_a_long_title_is_cut_to_what_a_file_may_be_called(title: str, tmp_path: Path) -> None:
+    desk = Decks(Deck({"vocals": TONE}))
+    assert desk.a
+    assert desk.a.track
+    desk.a.track.title, desk.out = title, str(tmp_path)
+    desk._save("a", "vocals")
+    [path] = tmp_path.iterdir()
+    assert desk.note == f"Saved {path}"
+    desk.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import queue
 import time
 from threading import Semaphore
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from stemlab import demo
+from stemlab.errors import SettingError
 from stemlab.library.store import BLOCK, FINAL, MISSING, ROUGH, Store, Track
 from stemlab.model import StemModel
 from stemlab.separator import Separator
@@ -151,3 +152,16 @@ def test_a_failure_is_told(tmp_path: Path, separator: Separator) -> None:
 
     Producer(track, separator, refuse, errors.append).close()
     assert str(errors[0]) == "disk is gone"
+
+
+@pytest.mark.parametrize("odd", ["blocks", "received", "credit"])
+def test_a_malformed_wish_does_not_end_the_sending(odd: str) -> None:
+    track = Track.of({"a": Audio(np.zeros((2 * BLOCK, 2), np.float32))})
+    sent: queue.Queue[tuple[str, int]] = queue.Queue()
+    sender = Sender(track, lambda *what: sent.put(what))
+    wish: dict[str, Any] = {"epoch": 1, "blocks": [1], "received": 0, "credit": 2}
+    with pytest.raises(SettingError, match="whole numbers"):
+        sender.want("page", **wish | {odd: ["x"]})
+    sender.want("page", **wish)
+    assert sent.get(timeout=60) == ("page", 1)
+    sender.close()

@@ -346,7 +346,7 @@ class Decks(anywidget.AnyWidget):
         self.note = f"Saving {what} of deck {side.upper()}…"
         try:
             self.note = f"Saved {self.save(side, what)}"
-        except StemlabError as error:
+        except Exception as error:  # noqa: BLE001 - a thread has nobody above it to raise to
             self.note = f"Not saved: {error}"
 
     @t.observe("folder")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from stemlab.errors import ModelError
+from stemlab.errors import ModelError, SettingError
 from stemlab.library.store import BLOCK, FINAL, MISSING, ROUGH, STEPS
 from stemlab.masks import normalise
 from stemlab.model import StemModel
@@ -367,8 +367,15 @@ class Sender:
         -------
         int or None
             The first of its blocks that is not there yet.
+
+        Raises
+        ------
+        SettingError
+            If these are no numbers.
         """
         known = range(len(self._track.states))
+        if not all(isinstance(number, int) for number in (epoch, *blocks, received, credit)):
+            raise SettingError(f"line {line}: a page asks with whole numbers")
         with self._changed:
             state = self._lines.setdefault(line, Line())
             while len(self._lines) > LINES:

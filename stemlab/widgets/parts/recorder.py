@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from stemlab.errors import AudioError, StemlabError
+from stemlab.errors import AudioError
 from stemlab.sound.audio import RATE, Writer
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Recording:
     def _work(self) -> None:
         try:
             seconds = self._write()
-        except (StemlabError, av.FFmpegError) as error:
+        except Exception as error:  # noqa: BLE001 - a thread has nobody above it to raise to
             self._told(f"Not recorded: {error}")
         else:
             length = time.strftime("%M:%S", time.gmtime(seconds))

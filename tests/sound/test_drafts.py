@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from stemlab.sound.audio import Writer
 from stemlab.errors import AudioError
+from stemlab.sound.audio import Writer
 from stemlab.sound.drafts import drafting, sweep
 
 if TYPE_CHECKING:
