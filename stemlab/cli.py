@@ -138,11 +138,15 @@ def separate(
     start = time.perf_counter()
     made = _together(folders, model, where, how) if where else _in_turn(folders, separator, how)
     reports = []
+    unsaid: OSError | None = None
     with contextlib.closing(made):
         for report in made:
             reports.append(report)
-            with tqdm.external_write_mode():
-                _tell(report, quiet=as_json)
+            try:
+                with tqdm.external_write_mode():
+                    _tell(report, quiet=as_json)
+            except OSError as error:  # told at the end: the other songs go on
+                unsaid = error
             _go_on()
     total = summary(reports, time.perf_counter() - start)
     if as_json:
@@ -150,6 +154,8 @@ def separate(
         print(json.dumps(found | ({"summary": total} if where else {})))
     elif where:
         _say(_summed_up(total))
+    if unsaid:
+        raise unsaid
     if total["failed"]:
         sys.exit(FAILED)
 
