@@ -59,16 +59,12 @@ BAR = "{desc} {percentage:3.0f}%|{bar:30}| {n:.0f}/{total:.0f} s, {remaining} le
 
 def main() -> NoReturn:
     """Run the command line; errors that a user can mend are one line, not a traceback."""
-    _Interrupted.asked = False
-    for stop in STOPS:
-        if signal.getsignal(stop) != signal.SIG_IGN:  # as `nohup` has it
-            signal.signal(stop, _interrupt)
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # names may have what it cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
-        with _flushed():
+        with _stoppable(), _flushed():
             app()
     except StemlabError as error:
         _complain(error)
@@ -82,6 +78,21 @@ class _Interrupted(BaseException):
     """Raised by a signal; typer would swallow a KeyboardInterrupt."""
 
     asked = False
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Have signals that ask for an end raise `_Interrupted`, but those that are ignored."""
+    _Interrupted.asked = False
+    before = {stop: signal.getsignal(stop) for stop in STOPS}
+    asked = [stop for stop in STOPS if before[stop] != signal.SIG_IGN]  # else as `nohup` has it
+    try:
+        for stop in asked:
+            signal.signal(stop, _interrupt)
+        yield
+    finally:
+        for stop in asked:
+            signal.signal(stop, before[stop])
 
 
 @contextlib.contextmanager

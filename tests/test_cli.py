@@ -388,7 +388,7 @@ def test_each_signal_is_an_orderly_stop(tmp_path: Path, stop: signal.Signals) ->
         process.send_signal(stop)
         _, said = process.communicate(timeout=200)
     assert process.returncode == 130
-    assert said.endswith("stemlab: interrupted; nothing half-written is left\n")
+    assert said.endswith("stemlab: interrupted; no unfinished files are left\n")
     assert not out.exists()
 
 

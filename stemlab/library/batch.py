@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # in × real time, "reused" and "warnings".
 Report: TypeAlias = dict[str, Any]
 
+# Seconds that workers which are ended may take to let go of what they were writing.
+GRACE = 5
+
 
 def separate_all(
     folders: Mapping[Path, Path],
@@ -69,8 +72,10 @@ def separate_all(
                     yield {"song": str([*folders][index])} | report
     finally:
         if where is None or isinstance(where, int):  # workers elsewhere may still be at it
+            end = time.monotonic() + GRACE
             for folder in unfinished.values():
-                _clear(folder)
+                while not _clear(folder) and time.monotonic() < end:
+                    time.sleep(0.05)
 
 
 def _separate(
@@ -98,11 +103,12 @@ def _separator(model: str) -> Separator:
     return Separator(StemModel(model, threads=get_worker().state.nthreads))
 
 
-def _clear(folder: Path) -> None:
-    """Take away what a worker that was ended left half-written."""
-    sweep(folder)
+def _clear(folder: Path) -> bool:
+    """Take away what a worker that was ended left half-written; return whether it is all gone."""
+    gone = sweep(folder)
     with contextlib.suppress(OSError):
         folder.rmdir()
+    return gone
 
 
 def report(made: Export, start: float) -> Report:

@@ -85,6 +85,7 @@ def folders(places: Mapping[Path, Path], out: Path) -> dict[Path, Path]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> songs = {Path(name): Path(name) for name in ("a.wav", "b.wav", "b.mp3")}
     >>> [folder.as_posix() for folder in folders(songs, Path("out")).values()]
     ['out/a', 'out/b.wav', 'out/b.mp3']

@@ -38,7 +38,7 @@ def drafting(folder: Path) -> Iterator[Path]:
     >>> with tempfile.TemporaryDirectory() as name:
     ...     with drafting(Path(name)) as draft:
     ...         (draft / "song.wav").touch()
-    ...         sweep(Path(name))  # it is held
+    ...         none_left = sweep(Path(name))  # it is held
     ...         (draft / "song.wav").exists()
     ...     [*Path(name).iterdir()]
     True
@@ -53,10 +53,11 @@ def drafting(folder: Path) -> Iterator[Path]:
         _let_go(handle)
 
 
-def sweep(folder: Path) -> None:
-    """Take away the drafts in a folder that nobody works on any more."""
+def sweep(folder: Path) -> bool:
+    """Take away the drafts in a folder that nobody works on; return whether none is left."""
     for draft in folder.glob(f"{PREFIX}*"):
         discard(draft)
+    return not any(folder.glob(f"{PREFIX}*"))
 
 
 def discard(path: Path) -> None:
