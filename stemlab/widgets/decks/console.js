@@ -478,7 +478,7 @@ class MixerFace {
       const name = `Vocals ${voice} + music ${rest}`;
       return button(name, name, () => desk.mashup(top));
     };
-    return element("div", { class: "mashups" }, over(0), element("label", {}, beats, " beats"), over(1));
+    return element("div", { class: "mashups" }, over(0), over(1), element("label", {}, "over ", beats, " beats"));
   }
 
   crossfader() {
