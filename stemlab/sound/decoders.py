@@ -357,7 +357,7 @@ class _LibavSource:
 
         self._path = path
         self._damaged = False
-        self._resampler: AudioResampler | None = None
+        self._packers: dict[tuple[str, str], AudioResampler] = {}
         try:
             self._container = av.open(
                 f"file:{path}",
@@ -487,9 +487,10 @@ class _LibavSource:
         from av import AudioResampler
 
         # PyAV 18 reads past the end of a frame of eight planes or more, and crashes.
-        if self._resampler is None:
-            self._resampler = AudioResampler(format="flt")
-        packed: list[Samples] = [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
+        # Joined files may change from mono to stereo; each kind of frame needs its own packer.
+        kind = (frame.format.name, frame.layout.name)
+        packer = self._packers.setdefault(kind, AudioResampler(format="flt"))
+        packed: list[Samples] = [part.to_ndarray()[0] for part in packer.resample(frame)]
         return np.concatenate(packed)
 
     def close(self) -> None:

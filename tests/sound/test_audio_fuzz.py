@@ -7,6 +7,7 @@ which says what it reads before it reads it.
 from __future__ import annotations
 
 import faulthandler
+import os
 import random
 import resource
 import subprocess
@@ -131,8 +132,14 @@ def main(kind: str, seed: int, count: int, folder: Path) -> None:
 def test_no_mutant_crashes_or_hangs_the_loader(tmp_path: Path, kind: str) -> None:
     command = [sys.executable, __file__, kind, "0", str(MUTANTS)]
     root = Path(__file__).parents[2]
+    paths = os.pathsep.join([str(root), str(root / "tests")])
     done = subprocess.run(
-        [*command, str(tmp_path)], cwd=root, capture_output=True, text=True, check=False
+        [*command, str(tmp_path)],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     *outcomes, last = done.stdout.strip().splitlines()
     assert (last, done.returncode) == ("all read", 0), f"{last}: {done.stderr[-2000:]}"

@@ -110,6 +110,15 @@ def test_a_flac_of_another_count_is_read_to_its_end(tmp_path: Path, count: int) 
     assert len(told) == (count > len(sound))
 
 
+def test_mono_and_stereo_mp3_joined_are_both_there(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "mono.mp3", noise(RATE, 1), RATE)
+    data = (tmp_path / "mono.mp3").read_bytes() + mp3(tmp_path, 2)
+    sound = load(written(tmp_path / "x.mp3", data)).samples
+    assert 3 * RATE <= len(sound) <= 3 * RATE + 4 * FRAME
+    np.testing.assert_array_equal(sound[: RATE // 2, 0], sound[: RATE // 2, 1])
+    assert snr(sound[-RATE:, :1], sound[-RATE:, 1:]) < 3
+
+
 def test_two_flac_joined_are_both_there(tmp_path: Path) -> None:
     parts = [noise(count, seed=count) for count in (50_000, 70_001)]
     for i, part in enumerate(parts):
