@@ -2,6 +2,7 @@
 
 import { audio, Master, page } from "./engine/output.js";
 import { button, element, frames, meter, percent, press, say, slider } from "./parts/controls.js";
+import { keepKeys } from "./parts/keys.js";
 import { Faders, LEVEL, showFaders, stemRow } from "./parts/faders.js";
 import { HEARD, inputs, MICROPHONE, open, reason, TAB } from "./engine/inputs.js";
 
@@ -288,7 +289,7 @@ class Face {
       this.figure, ...this.meters.map((one) => one.node), this.complaint);
     this.root = element("div", {
       class: "stemlab-player stemlab-live", role: "group", "aria-label": "Live separation", tabindex: "0",
-      "data-lm-suppress-shortcuts": "true", onpointerdown: () => live.context.resume(),
+      onpointerdown: () => live.context.resume(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
     }, top, this.description, ...this.rows.map((row) => row.node), foot, this.bill, this.saved);
     el.append(element("div", { class: "stemlab-frame" }, this.root));
@@ -396,6 +397,7 @@ function render({ model, el }) {
     el.append(element("div", { class: "stemlab-player broken", role: "alert" }, model.get("error")));
     return undefined;
   }
+  keepKeys();
   const stop = new Face(live, el).start();
   live.views++;
   return () => {

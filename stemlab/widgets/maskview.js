@@ -4,6 +4,7 @@
 import { capital, clamp, frequencyTicks, hertzAt, hertzText, levelText, noteText, timeText, timeTicks, Viewport } from "./parts/axes.js";
 import { gather, paintHeard, paintPlane, read, Song } from "./parts/cells.js";
 import { button, element, frames, press } from "./parts/controls.js";
+import { keepKeys } from "./parts/keys.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./parts/axes.js").Point} Point */
@@ -685,8 +686,8 @@ export default () => {
 
     /** @param {{model: Model, el: HTMLElement}} context */
     render({ model, el }) {
-      // JupyterLab would take the arrow keys to move between cells.
-      const root = element("div", { class: "stemlab-maskview", "data-lm-suppress-shortcuts": "true" });
+      keepKeys();
+      const root = element("div", { class: "stemlab-maskview" });
       el.append(root);
       const id = (model.get("player") ?? "").replace("IPY_MODEL_", "");
       const view = new View(model, song, root, () => playing(id));

@@ -2,6 +2,7 @@
 
 import { clamp, frequencyTicks, hertzAt, hertzText, noteText, placeOf, timeText, timeTicks, Viewport } from "./parts/axes.js";
 import { button, element, frames, press } from "./parts/controls.js";
+import { keepKeys } from "./parts/keys.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./parts/axes.js").Grid} Grid */
@@ -421,8 +422,8 @@ export default () => {
 
     /** @param {{model: Model, el: HTMLElement}} context */
     render({ model, el }) {
-      // JupyterLab would take the arrow keys to move between cells.
-      const root = element("div", { class: "stemlab-paint", "data-lm-suppress-shortcuts": "true" });
+      keepKeys();
+      const root = element("div", { class: "stemlab-paint" });
       el.append(root);
       const sheet = new Sheet(model, mask, root);
       const take = () => {

@@ -2,6 +2,7 @@
 
 import { audio, page } from "./engine/output.js";
 import { button, clock, drawBars, drawSong, element, frames, height, meter, percent, press, say, slider, waveform } from "./parts/controls.js";
+import { keepKeys } from "./parts/keys.js";
 import { LEVEL, showFaders, stemRow } from "./parts/faders.js";
 import { Player } from "./parts/transport.js";
 
@@ -26,7 +27,7 @@ class Face {
     this.rows = player.stems.map((stem, s) => this.row(stem, s));
     this.root = element("div", {
       class: "stemlab-player", tabindex: "0", role: "group", "aria-label": `Player: ${this.model.get("title")}`,
-      "data-lm-suppress-shortcuts": "true", onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
       onpointerdown: (/** @type {Event} */ event) => this.focus(event),
     }, this.transport(), this.waves[0].node, ...this.rows.map((row) => row.node), this.foot());
     el.append(element("div", { class: "stemlab-frame" }, this.root));
@@ -231,6 +232,7 @@ function render({ model, el }) {
     el.append(element("div", { class: "stemlab-player broken", role: "alert" }, model.get("error")));
     return undefined;
   }
+  keepKeys();
   const stop = new Face(player, el).start();
   player.views++;
   return () => {

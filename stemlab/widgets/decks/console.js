@@ -3,6 +3,7 @@
 import { audio, Master, page } from "../engine/output.js";
 import { Closeup, CUE_HUES } from "./closeup.js";
 import { button, clock, drawSong, element, frames, meter, percent, press, say, slider, waveform } from "../parts/controls.js";
+import { keepKeys } from "../parts/keys.js";
 import { Crate } from "./crate.js";
 import { showFaders } from "../parts/faders.js";
 import { Midi } from "./midi.js";
@@ -153,12 +154,12 @@ class Console {
 const signed = (/** @type {number} */ value, /** @type {number} */ digits, /** @type {string} */ unit) =>
   `${value < 0 ? "−" : value > 0 ? "+" : "±"}${Math.abs(value).toFixed(digits)}${unit}`;
 const SCALES = {
-  level: { min: 0, max: 1.5, rest: 1, text: percent },
-  tempo: { min: 0.84, max: 1.16, rest: 1, text: (/** @type {number} */ value) => signed(100 * (value - 1), 1, " %") },
-  eq: { min: -26, max: 6, rest: 0, text: (/** @type {number} */ value) => signed(value, 0, " dB") },
-  filter: { min: -1, max: 1, rest: 0, text: (/** @type {number} */ value) =>
+  level: { min: 0, max: 1.5, rest: 1, step: 0.05, text: percent },
+  tempo: { min: 0.84, max: 1.16, rest: 1, step: 0.001, text: (/** @type {number} */ value) => signed(100 * (value - 1), 1, " %") },
+  eq: { min: -26, max: 6, rest: 0, step: 1, text: (/** @type {number} */ value) => signed(value, 0, " dB") },
+  filter: { min: -1, max: 1, rest: 0, step: 0.05, text: (/** @type {number} */ value) =>
     Math.abs(value) < 0.01 ? "off" : `${percent(Math.abs(value))} ${value < 0 ? "low-pass" : "high-pass"}` },
-  cross: { min: 0, max: 1, rest: 0.5, text: (/** @type {number} */ value) => `${percent(value)} B` },
+  cross: { min: 0, max: 1, rest: 0.5, step: 0.05, text: (/** @type {number} */ value) => `${percent(value)} B` },
 };
 
 /** @param {string} key @param {number} semitones */
@@ -567,7 +568,7 @@ class Face {
     this.desk = desk;
     this.root = element("div", {
       class: "stemlab-player stemlab-decks", tabindex: "0", role: "group", "aria-label": "Decks",
-      "data-lm-suppress-shortcuts": "true", onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
       onpointerdown: () => desk.context.resume(),
     });
     el.append(element("div", { class: "stemlab-frame" }, this.root));
@@ -706,6 +707,7 @@ async function initialize({ model }) {
 function render({ model, el }) {
   const desk = CONSOLES.get(model.get("_key"));
   if (!desk) return undefined;
+  keepKeys();
   const stop = new Face(desk, el).start();
   desk.views++;
   return () => {

@@ -35,16 +35,20 @@ export function press(node, on) {
   node.setAttribute("aria-pressed", String(on));
 }
 
+/** @type {Record<string, number>} */
+const WAYS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 };
+
 /**
- * A slider. A double click sets it back to its rest.
+ * A slider. An arrow key moves it by a step, a double click sets it back to its rest.
  * @param {string} name accessible name
- * @param {{min: number, max: number, rest: number, text: (value: number) => string}} scale
+ * @param {{min: number, max: number, rest: number, step: number, text: (value: number) => string}} scale
  * @param {(value: number) => void} move
  */
-export function slider(name, { min, max, rest, text }, move) {
+export function slider(name, { min, max, rest, step, text }, move) {
   const input = element("input", {
-    type: "range", min, max, step: (max - min) / 300, "data-control": name, "aria-label": name, title: name,
+    type: "range", min, max, step: "any", "data-control": name, "aria-label": name, title: name,
     oninput: () => move(Number(input.value)),
+    onkeydown: (/** @type {KeyboardEvent} */ event) => nudge(event),
     ondblclick: () => move(rest),
   });
   /** @param {number} value */
@@ -52,6 +56,13 @@ export function slider(name, { min, max, rest, text }, move) {
     input.value = String(value);
     input.setAttribute("aria-valuetext", text(value));
     input.style.setProperty("--fill", `${(100 * (value - min)) / (max - min)}%`);
+  };
+  const nudge = (/** @type {KeyboardEvent} */ event) => {
+    const way = WAYS[event.key];
+    if (!way || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    show(Math.min(max, Math.max(min, (Math.round(Number(input.value) / step) + way) * step)));
+    move(Number(input.value));
   };
   show(rest);
   return { input, show };

@@ -74,8 +74,8 @@ export class Faders {
 
 const side = (/** @type {number} */ value) =>
   Math.abs(value) < 0.01 ? "centre" : `${percent(Math.abs(value))} ${value < 0 ? "left" : "right"}`;
-export const LEVEL = { min: 0, max: 1.5, rest: 1, text: percent };
-const PAN = { min: -1, max: 1, rest: 0, text: side };
+export const LEVEL = { min: 0, max: 1.5, rest: 1, step: 0.05, text: percent };
+const PAN = { min: -1, max: 1, rest: 0, step: 0.1, text: side };
 
 /**
  * The controls of a stem.

@@ -1,0 +1,82 @@
+"""The keyboard: while a widget has the focus, its keys are its own and not the notebook's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Notebook
+    from playwright.sync_api import Locator
+
+pytestmark = pytest.mark.browser
+
+CELL = """
+import ipywidgets
+import numpy as np
+from stemlab import Audio, MaskView, StemPlayer
+tone = np.sin(np.arange(4 * 44_100) / 30)[:, None].repeat(2, 1).astype("float32") / 4
+player = StemPlayer({"vocals": Audio(tone), "drums": Audio(tone)})
+beside = ipywidgets.FloatSlider(0.5, max=1, step=0.1, description="beside")
+display(ipywidgets.VBox([beside, player, MaskView(player)]))
+"""
+# What JupyterLab's commands would change.
+STATE = """() => {
+  const { content } = globalThis.jupyterapp.shell.currentWidget;
+  const cells = content.widgets.map((cell) => [cell.model.id, cell.model.type]);
+  return JSON.stringify([cells, content.activeCellIndex, content.mode]);
+}"""
+# Cut, delete, insert, copy and paste, undo, change the kind, select, run.
+COMMANDS = ["x", "d", "d", "a", "b", "c", "v", "z", "y", "m", "j", "k", "ArrowUp", "ArrowDown"]
+COMMANDS += ["ArrowLeft", "ArrowRight", "Enter", "Shift+Enter"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _widgets(notebook: Notebook) -> None:
+    notebook.run(CELL)
+    notebook.page.locator(".stemlab-maskview canvas").wait_for()
+
+
+def controls(notebook: Notebook) -> dict[str, Locator]:
+    """Return something of each kind that takes the focus, by name."""
+    page = notebook.page
+    return {
+        "fader": page.get_by_role("slider", name="Vocals level"),
+        "pan": page.get_by_role("slider", name="Drums pan"),
+        "button": page.get_by_role("button", name="Mute drums"),
+        "player": page.locator(".stemlab-player"),
+        "picture": page.locator(".stemlab-maskview canvas"),
+        "picture's button": page.locator(".stemlab-maskview button").first,
+        "ipywidgets' slider": page.locator(".noUi-handle").first,
+    }
+
+
+@pytest.mark.parametrize(
+    "control",
+    ["fader", "pan", "button", "player", "picture", "picture's button", "ipywidgets' slider"],
+)
+def test_no_command_of_the_notebook_acts(notebook: Notebook, control: str) -> None:
+    node = controls(notebook)[control]
+    node.focus()
+    before = notebook.page.evaluate(STATE)
+    for key in COMMANDS:
+        notebook.page.keyboard.press(key)
+    assert notebook.page.evaluate(STATE) == before
+    assert node.evaluate("node => node === document.activeElement")
+
+
+def test_the_arrows_move_a_fader_by_five_percent(notebook: Notebook) -> None:
+    notebook.run("player.vocals = 1.0")
+    fader = controls(notebook)["fader"]
+    fader.focus()
+    for key in ("ArrowLeft", "ArrowDown", "ArrowDown", "ArrowRight"):
+        notebook.page.keyboard.press(key)
+    notebook.eventually("round(player.vocals, 6)", "0.9")
+
+
+def test_the_notebook_can_still_be_saved(notebook: Notebook) -> None:
+    """Else the browser would offer to save its page."""
+    controls(notebook)["fader"].focus()
+    with notebook.page.expect_response(lambda reply: reply.request.method == "PUT"):
+        notebook.page.keyboard.press("Control+s")
