@@ -182,7 +182,9 @@ class Face {
   showHealth(time) {
     this.lastHealth = time;
     if (this.complaint) say(this.complaint, this.player.complaint());
-    if (this.health) say(this.health, this.player.health());
+    if (!this.health) return;
+    say(this.health, this.player.health());
+    this.health.title = this.player.details();
   }
 
   /** Each lane its stem; the overview all of them as loud as the faders let them be. */

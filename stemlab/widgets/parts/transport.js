@@ -166,7 +166,14 @@ export class Player extends Faders {
       : "Separating this part…";
   }
 
+  /** How it is, in a word. */
   health() {
+    const share = this.model.get("separated");
+    return share < 1 ? `${Math.floor(100 * share)} % separated` : "Ready";
+  }
+
+  /** How it is, in figures. */
+  details() {
     const { underruns } = this.deck.report;
     const speed = this.model.get("speed");
     const share = this.model.get("separated");
