@@ -18,7 +18,6 @@ const DATA_MS = 200; // between two looks for new cells
 const FIRST_SPAN = 12; // seconds in view at first
 const ANCHOR = 0.35; // where in the view a followed play-head stands
 const CLICK_PX = 4; // a pointer that moved less has clicked
-const PASSING_MS = 250; // a wheel at rest for so long no longer scrolls the page
 const WIDE = 720; // px from which the masks stand beside the mixture
 const MARGIN = { left: 58, right: 8, top: 4, bottom: 44, gap: 8 };
 const FONT = "13px system-ui, sans-serif";
@@ -328,7 +327,6 @@ class View {
     /** @type {MouseEvent | null} */
     this.pointer = null;
     this.follow = true;
-    this.passing = false;
     this.stale = true;
     this.frames = 0;
     this.told = "";
@@ -395,13 +393,6 @@ class View {
     canvas.addEventListener("pointerdown", (event) => this.grab(event), { signal });
     canvas.addEventListener("wheel", (event) => this.wheel(event), { signal, passive: false });
     canvas.addEventListener("keydown", (event) => this.key(event), { signal });
-    let last = -Infinity;
-    const scrolling = (/** @type {WheelEvent} */ event) => {
-      this.passing = event.target !== canvas || event.timeStamp - last < PASSING_MS;
-      if (this.passing) last = event.timeStamp;
-    };
-    // A page scrolled by wheel slides the canvas under the pointer: that is no wish to zoom.
-    document.addEventListener("wheel", scrolling, { signal, capture: true, passive: true });
   }
 
   /** @param {MouseEvent} event @returns {{panel: Panel, point: Point} | null} */
@@ -442,16 +433,16 @@ class View {
     this.canvas.addEventListener("pointercancel", () => drag.abort(), drag);
   }
 
-  /** @param {WheelEvent} event */
+  /** Without a key the wheel scrolls the page. @param {WheelEvent} event */
   wheel(event) {
     const found = this.locate(event);
-    if (this.passing || !found) return;
+    if (!found || !(event.ctrlKey || event.altKey || event.shiftKey)) return;
     event.preventDefault();
     const { panel, point } = found;
     const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
     const factor = 1.0015 ** clamp(event.deltaY, -400, 400);
     if (sideways) this.roam(() => this.port.scrollBy(sideways / panel.w, 0));
-    else if (event.ctrlKey || event.altKey) this.act(() => this.port.zoomFrequency(factor, point.hertz));
+    else if (event.altKey) this.act(() => this.port.zoomFrequency(factor, point.hertz));
     else this.act(() => this.port.zoomTime(factor, point.time));
   }
 
@@ -608,7 +599,7 @@ class View {
   /** @returns {string[]} */
   words() {
     const { time, gains, point } = this.moment;
-    const hint = `Point at the picture to read it; wheel zooms, drag scrolls${this.rolling ? "" : ", click moves the play-head"}.`;
+    const hint = `Point at the picture to read it; ctrl + wheel zooms, drag scrolls${this.rolling ? "" : ", click moves the play-head"}.`;
     if (!point) return [timeText(time, 1), hint];
     const place = [timeText(point.time, 2), `${hertzText(point.hertz, 3)} (${noteText(point.hertz)})`];
     const found = read(this.song, point, gains);

@@ -35,8 +35,8 @@ class MaskView(anywidget.AnyWidget):
 
     The left side shows the mixture's levels and below them ``mixture x Σ gain·mask``, painted in
     the browser as faders move; the right side shows the mask of each stem. Pointing reads time,
-    frequency, levels and masks; the wheel zooms in time (with Ctrl in frequency), dragging
-    scrolls, a click moves the play-head, and all of it works by keyboard.
+    frequency, levels and masks; Ctrl and the wheel zoom in time, Alt and the wheel in
+    frequency; dragging scrolls, a click moves the play-head, and all of it works by keyboard.
 
     Parameters
     ----------

@@ -216,14 +216,26 @@ def test_the_wheel_zooms_about_the_pointer(notebook: Notebook) -> None:
     x, y = notebook.page.evaluate(f"place(0, {time}, 1000)")
     span = notebook.page.evaluate("shown().port.span")
     notebook.page.mouse.move(x, y)
-    notebook.page.mouse.wheel(0, -200)
-    notebook.wait(f"shown().port.span < 0.8 * {span}")
-    assert notebook.page.evaluate(f"place(0, {time}, 1000)")[0] == pytest.approx(x, abs=1)
     notebook.page.keyboard.down("Control")
     notebook.page.mouse.wheel(0, -200)
-    notebook.wait("shown().port.top - shown().port.bottom < 0.8")
+    notebook.wait(f"shown().port.span < 0.8 * {span}")
     notebook.page.keyboard.up("Control")
+    assert notebook.page.evaluate(f"place(0, {time}, 1000)")[0] == pytest.approx(x, abs=1)
+    notebook.page.keyboard.down("Alt")
+    notebook.page.mouse.wheel(0, -200)
+    notebook.wait("shown().port.top - shown().port.bottom < 0.8")
+    notebook.page.keyboard.up("Alt")
     assert notebook.page.evaluate(f"place(0, {time}, 1000)") == pytest.approx([x, y], abs=1)
+
+
+@pytest.mark.usefixtures("player")
+def test_the_wheel_alone_scrolls_the_page(notebook: Notebook) -> None:
+    span = notebook.page.evaluate("shown().port.span")
+    notebook.page.mouse.move(*notebook.page.evaluate(f"place(0, {start(notebook) + 4}, 1000)"))
+    top = notebook.page.evaluate("shown().canvas.getBoundingClientRect().top")
+    notebook.page.mouse.wheel(0, -200)
+    notebook.wait(f"shown().canvas.getBoundingClientRect().top > {top} + 50")
+    assert notebook.page.evaluate("shown().port.span") == span
 
 
 def test_the_keyboard_does_it_all(notebook: Notebook, player: str) -> None:
