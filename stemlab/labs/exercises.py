@@ -55,19 +55,19 @@ def shortest_window(window: Any, low: float = 440.0, high: float = 466.16) -> Ve
     Examples
     --------
     >>> print(shortest_window(2048))
-    ✘ Not yet. 2048 samples are 46 ms: bins lie 21.5 Hz apart, and a Hann window makes each tone ...
+    ✘ Not yet. With 2048 samples, 46 ms, the level between the tones does not dip; they are two ...
     """
     if not isinstance(window, int) or window < 2 or window & (window - 1):  # noqa: PLR2004
         return Verdict(
             False, "Answer with a power of two, such as 1024: the FFT is fastest with these."
         )
-    width = RATE / window
+    dip = valley(window, low, high)
+    between = f"dips by {dip:.0f} dB" if dip > 0 else "does not dip"
     facts = (
-        f"{window} samples are {1000 * window / RATE:.0f} ms: bins lie {width:.1f} Hz apart, and a "
-        f"Hann window makes each tone 4 bins wide, {4 * width:.0f} Hz; the tones are "
-        f"{high - low:.0f} Hz apart"
+        f"With {window} samples, {1000 * window / RATE:.0f} ms, the level between the tones "
+        f"{between}; they are two from {VALLEY:.0f} dB on"
     )
-    if valley(window, low, high) < VALLEY:
+    if dip < VALLEY:
         return Verdict(False, f"{facts}: they merge into one. Choose a longer window.")
     if valley(window // 2, low, high) >= VALLEY:
         return Verdict(

@@ -375,7 +375,7 @@ def test_a_blind_test_counts(excerpt: Excerpt, opened: list[Experiment]) -> None
         (512, False, "longer"),
         (2048, False, "longer"),
         (4096, True, "smears time"),
-        (8192, False, "Half the window is enough"),
+        (8192, False, "Half the window"),
         (1000, False, "power of two"),
         ("long", False, "power of two"),
     ],
