@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FIRST = "00_start.ipynb"
 
+# Where JupyterLab finds `labconfig`: with its settings, unless the user has others, no news.
+CONFIG = Path(__file__).parent / "labs"
+
 # No news, no look for updates or extensions: nothing leaves the machine.
 OFFLINE = (
     "--LabApp.news_url=None",
@@ -64,6 +67,8 @@ def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
         ) from error
     options = [f"--notebook-dir={folder.resolve()}", *OFFLINE, unseen()]
     options += [f"--LabApp.default_url=/lab/tree/{FIRST}"]
+    places = [str(CONFIG), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(places)
     _become("jupyterlab", options, browser=browser)
 
 

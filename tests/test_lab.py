@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from stemlab.lab import FIRST, copy_notebooks, open_lab, shipped_notebooks
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+NOTICES = "@jupyterlab/apputils-extension:notification"
 
 
 def test_notebooks_are_copied_but_never_overwritten(tmp_path: Path) -> None:
@@ -46,6 +49,9 @@ def test_the_lab_opens_on_the_first_notebook_and_asks_nobody(tmp_path: Path) -> 
         assert f"/lab/tree/{FIRST}" in address
         page = fetched(address)
         assert '"news": {"disabled": true}' in page
+        asked = address.replace(f"lab/tree/{FIRST}", f"lab/api/settings/{NOTICES}")
+        defaults = json.loads(fetched(asked))["schema"]["properties"]
+        assert defaults["fetchNews"]["default"] == "false"
         [unseen] = re.findall(r'"untracked_message_types": \[(.*?)\]', page)
         assert {'"comm_msg"', '"status"'} <= set(unseen.split(", "))
     finally:
