@@ -8,19 +8,21 @@ from math import comb
 from typing import TYPE_CHECKING
 
 import ipywidgets
+import numpy as np
 
 from stemlab.labs.coarse import try_bits
 from stemlab.labs.experiment import Experiment, Outcome, choice, kept_and_rest, menu
+from stemlab.metrics import energy
 
 if TYPE_CHECKING:
     from stemlab.labs.excerpt import Excerpt
     from stemlab.spectral import Samples
 
 PAIRS = {
-    "32 bits against 8": (32, 8),
     "8 bits against 2": (8, 2),
     "8 bits against 3": (8, 3),
     "8 bits against 4": (8, 4),
+    "32 bits against 8": (32, 8),
     "stemlab-4 against stemlab-4-fast": (0, 8),
 }
 
@@ -49,7 +51,8 @@ def blind(excerpt: Excerpt, seed: int | None = None) -> Experiment:
 
     def make(pair: str, stem: str, hear: str, trial: int) -> Outcome:
         which = hidden[trial - 1] if hear == "X" else hear
-        heard = version(PAIRS[pair]["AB".index(which)])[stem]
+        rivals = [version(bits)[stem] for bits in PAIRS[pair]]
+        heard = as_loud(rivals["AB".index(which)], rivals[0])
         return Outcome(kept_and_rest(excerpt.mix, heard), score(answers.get(pair, [])))
 
     controls = {
@@ -61,6 +64,7 @@ def blind(excerpt: Excerpt, seed: int | None = None) -> Experiment:
         ),
     }
     test = Experiment(make, controls, solo="kept")
+    test.player.add_class("stemlab-blind")  # what is heard is not seen
 
     def answer(button: ipywidgets.Button) -> None:
         right = button.description == f"X is {hidden[-1]}"
@@ -74,6 +78,18 @@ def blind(excerpt: Excerpt, seed: int | None = None) -> Experiment:
     row, *rest = test.children
     test.children = [row, ipywidgets.HBox(buttons), *rest]
     return test
+
+
+def as_loud(sound: Samples, model: Samples) -> Samples:
+    """Return a sound as loud as another: the louder of two passes for the better.
+
+    Examples
+    --------
+    >>> as_loud(np.full((2, 2), 0.5, np.float32), np.full((2, 2), -0.25, np.float32)).max()
+    0.25
+    """
+    power = energy(sound)
+    return sound * np.float32(np.sqrt(energy(model) / power)) if power else sound
 
 
 def score(answers: list[bool]) -> str:

@@ -53,8 +53,8 @@ class Face {
     this.play.className = "play";
     this.time = element("span", { class: "time", role: "timer", "aria-label": "Position" });
     this.left = element("span", { class: "left", role: "timer", "aria-label": "Time left" });
-    const a = button("Loop start", "A", () => (this.markA = player.deck.now()));
-    const b = button("Loop end", "B", () => this.closeLoop());
+    const a = button("Loop start", "[", () => (this.markA = player.deck.now()));
+    const b = button("Loop end", "]", () => this.closeLoop());
     this.loop = button("Loop off", "⟲", () => player.set({ loop: [] }));
     const title = element("span", { class: "title" }, this.model.get("title"));
     return element("div", { class: "transport" }, this.play, title,

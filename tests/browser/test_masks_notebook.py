@@ -287,8 +287,9 @@ def test_blind(lesson: Notebook) -> None:
         return lesson.run(f"print(steps[9].controls['{name}'].value)").strip()
 
     step = Step(lesson, 9, "explore.blind")
-    # 32 bits against 8, the first pair, is too hard for a test.
-    step.choose("compare", "8 bits against 2")
+    assert value("pair") == "8 bits against 2"
+    assert not step.cell.locator(".stemlab-player .wave canvas").first.is_visible()
+    assert step.cell.get_by_role("button", name="Loop start").inner_text() not in "ABX"
     step.press("A" if value("hear") == "B" else "B")
     step.changes("sound")
     trial = int(value("trial"))
