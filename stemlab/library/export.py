@@ -131,6 +131,7 @@ def export_mix(track: Track, path: Path, gains: NDArray[np.float32], title: str 
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import tempfile
     >>> import numpy as np
     >>> from stemlab.sound.audio import Audio, load
@@ -174,6 +175,7 @@ def free_path(folder: Path, name: str, kind: str) -> Path:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     first = free_path(Path(folder), "AC/DC", "wav")

@@ -23,14 +23,13 @@ def unbroken() -> Iterator[None]:
     Examples
     --------
     >>> done = []
-    >>> try:
-    ...     with unbroken():
-    ...         signal.raise_signal(signal.SIGINT)
-    ...         done.append("whole")
-    ... except KeyboardInterrupt:
-    ...     done.append("stopped")
+    >>> before = signal.signal(signal.SIGTERM, lambda *_: done.append("stopped"))
+    >>> with unbroken():
+    ...     signal.raise_signal(signal.SIGTERM)
+    ...     done.append("whole")
     >>> done
     ['whole', 'stopped']
+    >>> _ = signal.signal(signal.SIGTERM, before)
     """
     if threading.current_thread() is not threading.main_thread():  # signals go to the main one
         yield
