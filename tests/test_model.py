@@ -204,7 +204,7 @@ def test_broken_networks_end_in_a_sentence(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from stemlab.errors import ModelError\n"
         "from stemlab.model import installed_runtimes\n"
-        "from stemlab.stream_model import StreamModel\n"
+        "from stemlab.live.model import StreamModel\n"
         "for path in sorted(Path(sys.argv[1]).glob('*.tflite')):\n"
         "    for runtime in installed_runtimes():\n"
         "        try:\n"

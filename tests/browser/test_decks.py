@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, Notebook, _free_port, _wait_for
+from conftest import PATIENCE, Notebook, _wait_for
 from desk import (
     BOTH,
     RATE,
@@ -481,21 +483,25 @@ def test_export(
 
 def test_the_app_plays(lab: Lab, tmp_path: Path) -> None:
     """`stemlab decks A B` serves the decks without code, and they sound."""
-    port = _free_port()
+    log = tmp_path / "log"
     song = tmp_path / "Music" / demo.path().name
     command = [sys.executable, "-m", "stemlab", "decks", str(song), str(song)]
-    command += ["--no-browser", f"--port={port}"]
+    command += ["--no-browser"]
     home = {"STEMLAB_STORE": str(tmp_path / "store"), "JUPYTER_CONFIG_DIR": str(tmp_path)}
     home["HOME"] = str(tmp_path)
     song.parent.mkdir()
     for part in ("mix", "drums", "bass"):
         shutil.copy(demo.path().with_stem(part), song.parent)
-    with (tmp_path / "log").open("wb") as log:
-        app = subprocess.Popen(command, env=os.environ | home, stdout=log, stderr=log)
+    with log.open("wb") as file:
+        app = subprocess.Popen(command, env=os.environ | home, stderr=file)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/voila/static/voila.js", app)
+        while not (found := re.findall(r"(http://127\S*)(/voila\S*token=\w+)", log.read_text())):
+            assert app.poll() is None
+            time.sleep(0.1)
+        [address, link] = found[-1]
+        _wait_for(f"{address}/login", app)
         page = lab.window(height=1000)
-        page.goto(f"http://127.0.0.1:{port}")
+        page.goto(address + link)
         page.get_by_role("button", name="Play A").click()
         page.wait_for_function("[...stemlab.players.values()].some((live) => live.now?.() > 1)")
         deck = page.evaluate("[...stemlab.players].find(([, live]) => live.now)[0]")
@@ -515,7 +521,14 @@ def test_the_app_plays(lab: Lab, tmp_path: Path) -> None:
         )
         OUT.mkdir(parents=True, exist_ok=True)
         page.locator(".stemlab-decks").screenshot(path=OUT / "decks.png")
-        page.context.close()
+        assert len(page.context.request.get(f"{address}/api/kernels").json()) == 1
+        context = page.context
+        page.close(run_before_unload=True)
+        end = time.monotonic() + PATIENCE
+        while context.request.get(f"{address}/api/kernels").json():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        context.close()
     finally:
         app.terminate()
         app.wait(PATIENCE)
