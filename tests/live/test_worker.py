@@ -156,7 +156,7 @@ def test_a_script_without_a_guard_is_told_of_it(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert WorkerError.__name__ in ended.stderr
-    assert 'use it below `if __name__ == "__main__":`' in ended.stderr
+    assert 'use it only below `if __name__ == "__main__":`' in ended.stderr
 
 
 def test_what_is_there_is_not_looked_through_again() -> None:

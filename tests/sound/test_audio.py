@@ -363,11 +363,11 @@ def bad(tmp_path: Path) -> Path:
         *[(f"empty{suffix}", r"is empty \(0 bytes\); copy") for suffix in sorted(AUDIO_SUFFIXES)],
         *[(f"text{suffix}", "is damaged or not the sound") for suffix in sorted(AUDIO_SUFFIXES)],
         *[
-            (f"header{suffix}", "is damaged or not the sound|holds no sound")
+            (f"header{suffix}", "is damaged or not the sound|contains no sound")
             for suffix in sorted(WRITE_SUFFIXES)
         ],
-        ("none.wav", "has a header but holds no sound; copy"),
-        ("none.flac", "is empty|has a header but holds no sound"),
+        ("none.wav", "has a header but contains no sound; copy"),
+        ("none.flac", "is empty|has a header but contains no sound"),
         ("nan.wav", r"a sample 2\.000 s after the start is infinite or not a number; export"),
         ("inf.wav", r"a sample 2\.000 s after the start is infinite"),
         ("-inf.wav", r"a sample 2\.000 s after the start is infinite"),
