@@ -12,7 +12,7 @@ import numpy as np
 
 from stemlab.labs.coarse import try_bits
 from stemlab.labs.experiment import Experiment, Outcome, choice, kept_and_rest, menu
-from stemlab.metrics import energy
+from stemlab.research.metrics import energy
 
 if TYPE_CHECKING:
     from stemlab.labs.excerpt import Excerpt
