@@ -10,8 +10,8 @@ lab: .venv/lab
 
 test: .venv/dev
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest tests/browser
-	$(BIN)/python -m pytest --ignore=tests/browser
+	@$(BIN)/python -m pytest tests/browser --durations=10; browser=$$?; \
+	$(BIN)/python -m pytest --ignore=tests/browser --durations=10 && exit $$browser
 
 check: .venv/dev $(NODE)
 	$(BIN)/ruff check

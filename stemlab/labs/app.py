@@ -21,6 +21,12 @@ class Gate(PasswordIdentityProvider):
         """Check it always: Jupyter would not where the token comes along."""
         return True
 
+    def set_login_cookie(self, handler: Any, user: Any) -> None:
+        """Set the one against forged forms, too: a page that closes shows it to end its kernel."""
+        super().set_login_cookie(handler, user)
+        handler.current_user = user
+        _ = handler.xsrf_token  # to read it sets it
+
 
 class Kernels(AsyncMappingKernelManager):
     """Kernels, but no more than `MOST`."""

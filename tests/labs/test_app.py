@@ -150,6 +150,21 @@ def test_many_pages_have_few_kernels_and_these_end_with_them(app: App) -> None:
     wait_until(lambda: not app.kernels())
 
 
+def test_a_page_that_closes_ends_its_kernel_and_no_other_can(app: App) -> None:
+    browser = requests.Session()
+    before = {kernel["id"] for kernel in app.kernels()}
+    browser.get(f"http://{app.host}{PAGE}?token={app.token}", timeout=PATIENCE)
+    [kernel] = {kernel["id"] for kernel in app.kernels()} - before
+    end = f"http://{app.host}/voila/api/shutdown/{kernel}"
+    form = {"_xsrf": browser.cookies["_xsrf"]}
+    foreign = {"Origin": "http://evil.example"}
+    assert browser.post(end, timeout=PATIENCE).status_code == 403
+    assert browser.post(end, form, headers=foreign, timeout=PATIENCE).status_code == 404
+    assert kernel in {kernel["id"] for kernel in app.kernels()}
+    assert browser.post(end, form, timeout=PATIENCE).status_code == 204
+    assert kernel not in {kernel["id"] for kernel in app.kernels()}
+
+
 @pytest.mark.parametrize("protocols", [[], [NEWEST]])
 def test_what_is_no_message_stops_nothing(app: App, protocols: list[str]) -> None:
     socket = app.connect(app.page(), subprotocols=protocols)
