@@ -267,7 +267,7 @@ def test_stems_sum_to_the_mix_until_masks_are_spoilt(lesson: Notebook) -> None:
     step.falls_silent()
     step.press("each mask squared")
     step.changes()
-    step.slider("enlarge").press("ArrowRight")
+    step.slider("amplify what is missing").press("ArrowRight")
     step.changes()
 
 
