@@ -213,8 +213,8 @@ def test_a_source_that_ends_is_told(notebook: Notebook, live: str) -> None:
     ("reason", "told"),
     [
         ("NotFoundError", "no microphone or line-in here"),
-        ("NotReadableError", "Another program holds the input"),
-        ("NotAllowedError", "may not listen"),
+        ("NotReadableError", "Another program uses the input"),
+        ("NotAllowedError", "no permission to listen"),
     ],
 )
 def test_what_cannot_be_heard_is_told(
