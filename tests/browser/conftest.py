@@ -154,7 +154,9 @@ class Notebook:
 
     def keep(self, player: str) -> None:
         """Remember a player's output, to listen to it when the player is gone."""
-        self.page.evaluate("id => (globalThis.kept ??= {})[id] = stemlab.players.get(id)", player)
+        self.page.evaluate(
+            "id => { (globalThis.kept ??= {})[id] = stemlab.players.get(id); }", player
+        )
 
     def eventually(self, expression: str, expected: str) -> None:
         """Wait until Python prints a value: the kernel hears of the page a little later."""
