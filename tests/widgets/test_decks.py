@@ -74,7 +74,7 @@ def test_settings_out_of_range_are_refused(change: dict[str, object]) -> None:
 
 
 def test_page_and_kernel_have_the_same_names() -> None:
-    page = source("decks/turntable.js") + source("decks/console.js")
+    page = "".join(source(f"decks/{name}.js") for name in ("turntable", "console", "deck"))
     presets = page.partition("PRESETS = {")[2].partition("};")[0]
     assert re.findall(r'^  "?([A-Z][\w %]*)"?:', presets, re.MULTILINE) == list(PRESETS)
     curves = page.partition("CURVES = {")[2].partition("};")[0]

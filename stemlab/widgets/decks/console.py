@@ -214,7 +214,7 @@ class Decks(anywidget.AnyWidget):
         What became of the last recording or export, in one sentence.
     """
 
-    _esm = module("decks/console.js")
+    _esm = module("decks/face.js")
     _css = source("player.css") + source("decks/console.css")
     _worklet = t.Unicode(WORKLET).tag(sync=True)
     _stretch = t.Unicode(_STRETCH).tag(sync=True)

@@ -94,6 +94,9 @@ export function frames(draw) {
 
 export const percent = (/** @type {number} */ value) => `${Math.round(100 * value)} %`;
 
+/** A number with its sign and unit. @param {number} value @param {number} digits @param {string} unit */
+export const signed = (value, digits, unit) => `${value < 0 ? "−" : value > 0 ? "+" : "±"}${Math.abs(value).toFixed(digits)}${unit}`;
+
 /** A peak meter from −48 to +3 dB that falls slowly. */
 export function meter() {
   const bar = element("div", { class: "bar" });
@@ -229,3 +232,13 @@ export function drawSong(canvas, view, gains, colours, faint) {
     return parts.map((part, s) => [colours[s], (mix * part * gains[s]) / sum]);
   });
 }
+
+/** A list to choose from. @param {string} name @param {(string | number)[]} options @param {(value: string) => void} choose */
+export function choice(name, options, choose) {
+  const node = element("select", { "aria-label": name, title: name, onchange: () => choose(node.value) },
+    ...options.map((option) => element("option", { value: option }, String(option))));
+  return node;
+}
+
+/** Controls that belong together. @param {string} name @param {...(Node | string)} children */
+export const group = (name, ...children) => element("div", { class: "group", role: "group", "aria-label": name }, ...children);

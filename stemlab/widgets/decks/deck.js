@@ -1,0 +1,228 @@
+// The face of one deck: its song, transport, loops, cues, stems, tempo, key and beat grid.
+
+import { button, choice, clock, drawSong, element, group, meter, press, say, signed, slider, waveform } from "../parts/controls.js";
+import { LEVEL, showFaders } from "../parts/faders.js";
+import { Closeup, CUE_HUES } from "./closeup.js";
+import { PRESETS } from "./turntable.js";
+
+/** @typedef {import("./turntable.js").Turntable} Turntable */
+
+const CALM = 2; // pictures between two of what does not scroll
+const FINE_SHIFT = 0.01; // seconds by which the grid is moved
+const LOOPS = [1, 2, 4, 8, 16, 32];
+const JUMPS = [-4, -1, 1, 4];
+const TONICS = ["C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
+const KEYS = ["major", "minor"].flatMap((mode) => TONICS.map((tonic) => `${tonic} ${mode}`));
+const TEMPO = { min: 0.84, max: 1.16, rest: 1, step: 0.001, text: (/** @type {number} */ value) => signed(100 * (value - 1), 1, " %") };
+
+/** @param {string} key @param {number} semitones */
+function shifted(key, semitones) {
+  const [tonic, mode] = key.split(" ");
+  return `${TONICS[(TONICS.indexOf(tonic) + semitones + 12) % 12]} ${mode}`;
+}
+
+/** The key's hour on the Camelot wheel. @param {string} key */
+function camelot(key) {
+  const [tonic, mode] = key.split(" ");
+  const fifths = 7 * (TONICS.indexOf(tonic) - (mode === "minor" ? 9 : 0));
+  return `${((((7 + fifths) % 12) + 12) % 12) + 1}${mode === "minor" ? "A" : "B"}`;
+}
+
+/** The face of one deck. */
+export class DeckFace {
+  /** @param {Turntable} table @param {string} letter @param {() => number} beats that a preset takes */
+  constructor(table, letter, beats) {
+    this.table = table;
+    this.model = table.model;
+    this.letter = letter;
+    this.dirty = true;
+    this.frame = 0;
+    this.placed = "";
+    /** @type {string[]} */
+    this.colours = this.model.get("colours");
+    this.closeup = new Closeup(table, letter, this.colours);
+    this.wave = waveform({
+      duration: this.model.get("duration"),
+      seek: (seconds) => table.seek(seconds),
+      mark: (a, b) => table.set({ loop: [table.snap(a), Math.max(table.snap(b), table.snap(a) + (table.beat || 0.1))] }),
+    });
+    this.wave.node.classList.add("overview");
+    this.rows = table.stems.map((stem, s) => this.row(stem, s));
+    this.presets = Object.keys(PRESETS)
+      .filter((preset) => !preset.includes("rums") || table.stems.includes("drums"))
+      .map((preset) => this.named(preset, preset, () => table.blend(preset, beats())));
+    this.node = element("section", { class: `deck ${letter}`, role: "group", "aria-label": `Deck ${letter}` },
+      this.head(), this.wave.node, this.transport(), this.pads(),
+      element("div", { class: "stems" }, ...this.rows.map((row) => row.node)),
+      element("div", { class: "line presets" }, ...this.presets), this.tempo(), this.grid());
+  }
+
+  /** A button of this deck. @param {string} name @param {string} face @param {() => void} act */
+  named(name, face, act) {
+    return button(`${name} ${this.letter}`, face, act);
+  }
+
+  head() {
+    this.time = element("span", { class: "time", role: "timer", "aria-label": `Position ${this.letter}` });
+    this.left = element("span", { class: "left", role: "timer", "aria-label": `Time left ${this.letter}` });
+    this.bpm = element("span", { class: "bpm", "aria-label": `Tempo of deck ${this.letter}` });
+    this.key = element("span", { class: "key" });
+    return element("div", { class: "head-line" }, element("span", { class: "badge" }, this.letter),
+      element("span", { class: "title" }, this.model.get("title") || "Untitled"),
+      element("div", { class: "facts" }, this.bpm, this.key),
+      element("div", { class: "clock" }, this.time, this.left));
+  }
+
+  transport() {
+    const { table } = this;
+    this.play = this.named("Play", "", () => table.toggle());
+    this.play.className = "play";
+    this.cue = this.named("Cue", "CUE", () => table.cue());
+    this.cue.className = "cue";
+    this.sync = this.named("Sync", "SYNC", () => table.sync());
+    this.sync.className = "sync";
+    return element("div", { class: "line transport" }, this.cue, this.play, this.sync,
+      group("Nudge", this.held("Nudge slower", "−", -1), this.held("Nudge faster", "+", 1)),
+      group("Hot cues", ...this.hotCues()));
+  }
+
+  /** A button that acts while it is held. @param {string} name @param {string} face @param {number} way */
+  held(name, face, way) {
+    const { table } = this;
+    const node = this.named(name, face, () => {});
+    node.addEventListener("pointerdown", (event) => {
+      node.setPointerCapture(event.pointerId);
+      table.nudge(way);
+    });
+    node.addEventListener("pointerup", () => table.nudge(0));
+    node.addEventListener("pointercancel", () => table.nudge(0));
+    return node;
+  }
+
+  pads() {
+    const { table } = this;
+    const jumps = JUMPS.map((beats) =>
+      this.named(`Jump ${beats}`, beats < 0 ? `◂${-beats}` : `${beats}▸`, () => table.beatJump(beats)));
+    this.loops = LOOPS.map((beats) => this.named(`Loop ${beats}`, String(beats), () => table.beatLoop(beats)));
+    return element("div", { class: "line" }, element("span", { class: "label" }, "LOOP"), group("Loop", ...this.loops),
+      group("Beat jump", ...jumps));
+  }
+
+  hotCues() {
+    const { table } = this;
+    this.pad = CUE_HUES.map((hue, i) => {
+      const node = this.named(`Hot cue ${i + 1}`, String(i + 1), () => table.hotCue(i));
+      node.style.setProperty("--hue", hue);
+      node.title += ": press to mark or to jump, right-click to clear";
+      node.addEventListener("contextmenu", (event) => {
+        event.preventDefault();
+        table.forget(i);
+      });
+      return node;
+    });
+    return this.pad;
+  }
+
+  /** @param {string} stem @param {number} s */
+  row(stem, s) {
+    const { table, letter } = this;
+    const flip = (/** @type {"mutes" | "solos"} */ field) => table.change(field, s, !this.model.get(field)[s]);
+    const mute = this.named(`Mute ${stem}`, "M", () => flip("mutes"));
+    mute.className = "mute";
+    const solo = this.named(`Solo ${stem}`, "S", () => flip("solos"));
+    solo.className = "solo";
+    const name = stem[0].toUpperCase() + stem.slice(1);
+    const level = slider(`${name} level ${letter}`, LEVEL, (value) => table.change("levels", s, value));
+    const figure = element("output", { class: "figure" });
+    const peak = meter();
+    const node = element("div", { class: "row", role: "group", "aria-label": `${stem} ${letter}`, style: `--hue: ${this.colours[s]}` },
+      element("span", { class: "name" }, name), mute, solo, level.input, figure, peak.node);
+    return { node, mute, solo, level, figure, peak };
+  }
+
+  tempo() {
+    const { table, letter, model } = this;
+    this.fader = slider(`Tempo ${letter}`, TEMPO, (value) => table.set({ tempo: value, synced: false }));
+    this.tempoFigure = element("output", { class: "figure" });
+    this.keyFigure = element("output", { class: "figure" });
+    const step = (/** @type {number} */ way) => () =>
+      table.set({ semitones: Math.min(6, Math.max(-6, model.get("semitones") + way)) });
+    return element("div", { class: "line tempo" }, element("span", { class: "label" }, "TEMPO"), this.fader.input, this.tempoFigure,
+      element("span", { class: "label" }, "KEY"), group("Key", this.named("Key down", "♭", step(-1)), this.named("Key up", "♯", step(1))),
+      this.keyFigure);
+  }
+
+  grid() {
+    const { table, letter, model } = this;
+    this.keys = choice(`Key of the song ${letter}`, ["", ...KEYS], (key) => {
+      model.set("key", key);
+      model.save_changes();
+    });
+    const later = (/** @type {number} */ way) => () => table.shift(way * FINE_SHIFT);
+    return element("div", { class: "line grid" }, element("span", { class: "label" }, "GRID"),
+      group("Beat grid", this.named("Tap", "TAP", () => table.tap()), this.named("Double tempo", "×2", () => table.count(2)),
+        this.named("Halve tempo", "÷2", () => table.count(0.5)), this.named("Grid earlier", "◂", later(-1)),
+        this.named("Grid later", "▸", later(1)), this.named("First beat here", "1", () => table.downbeat())),
+      this.keys);
+  }
+
+  /** Brings the controls in line with the model. */
+  show() {
+    const { model, table } = this;
+    const cues = model.get("cues");
+    showFaders(this.rows, model, table.gains());
+    this.fader?.show(model.get("tempo"));
+    if (this.tempoFigure) this.tempoFigure.textContent = TEMPO.text(model.get("tempo"));
+    if (this.keyFigure) this.keyFigure.textContent = signed(model.get("semitones"), 0, "");
+    this.showRhythm();
+    const sounding = model.get("playing") && table.mine;
+    this.play?.setAttribute("aria-label", `${sounding ? "Pause" : "Play"} ${this.letter}`);
+    this.play?.classList.toggle("on", sounding);
+    if (this.sync) press(this.sync, model.get("synced"));
+    this.loops?.forEach((node, i) => press(node, Math.abs(table.looped - LOOPS[i]) < 0.01));
+    this.pad?.forEach((node, i) => press(node, cues[i] >= 0));
+    this.wave.bracket(model.get("loop"));
+    this.dirty = true;
+  }
+
+  showRhythm() {
+    const { model, table, keys, bpm, key } = this;
+    const name = model.get("key");
+    if (keys) keys.value = name;
+    if (bpm) bpm.textContent = table.beat ? table.bpm.toFixed(2) : model.get("listening") ? "…" : "–";
+    if (!key) return;
+    const heard = name && shifted(name, model.get("semitones"));
+    key.textContent = heard ? `${camelot(heard)} · ${heard}` : "";
+  }
+
+  /** Draws what has changed: the close-up each time, the rest, which stands still, less often. @param {number} time ms */
+  draw(time) {
+    const { table, model } = this;
+    const now = table.deck.now();
+    if (this.dirty) this.closeup.dirty = true;
+    this.closeup.draw(now, time);
+    if (this.frame++ % CALM && !this.dirty) return;
+    const { peaks, moving } = table.deck.report;
+    this.rows.forEach((row, s) => row.peak.show(moving ? (peaks[s] ?? 0) : 0));
+    this.sync?.classList.toggle("lost", table.lost);
+    if (this.dirty)
+      drawSong(this.wave.canvas, model.get("overview"), table.gains(), this.colours, getComputedStyle(this.node).getPropertyValue("--faint"));
+    const place = clock(now);
+    if (place !== this.placed || this.dirty) this.place(now);
+    this.placed = place;
+    this.dirty = false;
+  }
+
+  /** @param {number} now seconds */
+  place(now) {
+    this.wave.place(now);
+    if (this.time) say(this.time, clock(now));
+    if (this.left) say(this.left, `−${clock((this.model.get("duration") - now) / this.model.get("tempo"))}`);
+  }
+
+  /** One plain sentence on what is wrong, or "". */
+  complaint() {
+    const told = this.table.complaint();
+    return told && `Deck ${this.letter}: ${told}`;
+  }
+}

@@ -1,0 +1,177 @@
+// The decks as one sees and steers them: both decks, the mixer, what is saved, the crate, the keyboard.
+
+import { audio, page } from "../engine/output.js";
+import { element, frames, say } from "../parts/controls.js";
+import { keepKeys } from "../parts/keys.js";
+import { Console, SIDES } from "./console.js";
+import { Crate } from "./crate.js";
+import { DeckFace } from "./deck.js";
+import { Midi } from "./midi.js";
+import { MixerFace } from "./mixer.js";
+import { SaveFace } from "./saving.js";
+
+/** @typedef {import("@anywidget/types").AnyModel<any>} Model */
+
+const RATE = 44100;
+const SHOWN_TRAITS = [
+  "levels", "mutes", "solos", "playing", "owner", "loop", "overview", "bpm", "first_beat", "key", "tempo", "semitones", "synced",
+  "cue", "cues", "eq", "kills", "filter", "pfl", "listening", "crossfader", "curve", "master", "beats", "folder", "songs", "preparing",
+  "error", "out", "kind", "recording", "note",
+].map((name) => `change:${name}`).join(" ");
+
+/** All of it, made anew when a song is loaded. */
+class Face {
+  /** @param {Console} desk @param {HTMLElement} el */
+  constructor(desk, el) {
+    this.desk = desk;
+    this.root = element("div", {
+      class: "stemlab-player stemlab-decks", tabindex: "0", role: "group", "aria-label": "Decks",
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
+      onpointerdown: () => desk.context.resume(),
+    });
+    el.append(element("div", { class: "stemlab-frame" }, this.root));
+    /** @type {(DeckFace | null)[]} */
+    this.faces = [];
+    /** @type {Crate | null} */
+    this.crate = null;
+    /** @type {(() => void)[]} */
+    this.stops = [];
+    this.resize = new ResizeObserver(() => this.faces.forEach((face) => face && (face.dirty = true)));
+    this.resize.observe(this.root);
+    this.advice = "";
+    this.midi = new Midi(this.root, (words) => (this.advice = words));
+  }
+
+  async build() {
+    const { desk } = this;
+    this.faces = desk.tables.map((table, i) => table && new DeckFace(table, SIDES[i].toUpperCase(), () => desk.model.get("beats")));
+    this.mixer = new MixerFace(desk, () => this.midi.learn(), (words) => (this.advice = words));
+    this.saving = new SaveFace(desk);
+    this.crate ??= new Crate({
+      look: (folder) => desk.set({ folder }),
+      load: (side, path) => desk.model.send({ kind: "load", side, path }),
+      prepare: (paths) => desk.model.send({ kind: "prepare", paths }),
+      cancel: (paths) => desk.model.send({ kind: "cancel", paths }),
+    });
+    this.told = element("div", { class: "complaint", role: "alert" });
+    const [a, b] = await Promise.all(this.faces.map((face, i) => face?.node ?? this.empty(i)));
+    this.root.replaceChildren(
+      element("div", { class: "closeups" }, ...this.faces.flatMap((face) => (face ? [face.closeup.node] : []))),
+      element("div", { class: "table" }, a, this.mixer.node, b), this.told, this.saving.node, this.crate.node);
+    this.follow();
+  }
+
+  /** What stands where no song is. @param {number} i side */
+  async empty(i) {
+    const name = this.desk.model.get(SIDES[i]);
+    const deck = name && (await this.desk.model.widget_manager.get_model(name.replace("IPY_MODEL_", "")));
+    const words = deck?.get("error") || "No song on this deck.";
+    return element("section", { class: "deck none", role: "group", "aria-label": `Deck ${SIDES[i].toUpperCase()}` }, words);
+  }
+
+  /** Shows what the models say, now and when it changes. */
+  follow() {
+    for (const stop of this.stops) stop();
+    const models = [this.desk.model, ...this.faces.flatMap((face) => (face ? [face.model] : []))];
+    const show = () => {
+      for (const face of [...this.faces, this.mixer, this.saving]) face?.show();
+      const [folder, songs, preparing, error] = ["folder", "songs", "preparing", "error"].map((name) => this.desk.model.get(name));
+      this.crate?.show(folder, songs, preparing, error);
+    };
+    this.stops = models.map((model) => {
+      model.on(SHOWN_TRAITS, show);
+      return () => model.off(SHOWN_TRAITS, show);
+    });
+    show();
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = this.shortcut(event);
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  }
+
+  /** Deck A is at the left of the keyboard, deck B at its right. @param {KeyboardEvent} event */
+  shortcut({ code, target, shiftKey }) {
+    const { desk } = this;
+    const [a, b] = desk.tables;
+    if (target instanceof HTMLInputElement && target.type === "text") return undefined;
+    const digit = /^Digit([1-4789]|0)$/.exec(code);
+    if (digit) {
+      const number = Number(digit[1] === "0" ? 10 : digit[1]);
+      const [table, i] = number < 5 ? [a, number - 1] : [b, number - 7];
+      return () => (shiftKey ? table?.forget(i) : table?.hotCue(i));
+    }
+    if (code === "Space" && !(target instanceof HTMLButtonElement)) return () => desk.together();
+    const slide = (/** @type {number} */ way) => () =>
+      desk.set({ crossfader: Math.min(1, Math.max(0, desk.model.get("crossfader") + way * 0.05)) });
+    const arrows = target instanceof HTMLInputElement ? {} : { ArrowLeft: slide(-1), ArrowRight: slide(1) };
+    return /** @type {Record<string, () => void>} */ ({
+      KeyQ: () => a?.toggle(), KeyW: () => a?.cue(), KeyE: () => a?.sync(),
+      KeyP: () => b?.toggle(), KeyO: () => b?.cue(), KeyI: () => b?.sync(), ...arrows,
+    })[code];
+  }
+
+  /** @returns {() => void} stops it */
+  start() {
+    this.build();
+    this.desk.onload = () => this.build();
+    const stop = frames((ms) => this.draw(ms));
+    return () => {
+      stop();
+      this.resize.disconnect();
+      for (const one of this.stops) one();
+      this.midi.close();
+    };
+  }
+
+  /** @param {number} time ms */
+  draw(time) {
+    this.faces.forEach((face) => face?.draw(time));
+    this.mixer?.draw();
+    if (this.told) say(this.told, [this.advice, ...this.faces.map((face) => face?.complaint())].filter(Boolean).join(" "));
+  }
+}
+
+/** @type {Map<string, Console>} */
+const CONSOLES = new Map();
+
+/** The processor of a deck, once a page. @param {AudioContext} context @param {string} text */
+function loadStretch(context, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  return (page().stretch ??= context.audioWorklet.addModule(url));
+}
+
+/** @param {{model: Model}} props */
+async function initialize({ model }) {
+  const context = await audio(model.get("_worklet"), RATE);
+  await loadStretch(context, model.get("_stretch"));
+  const desk = new Console(model, context);
+  CONSOLES.set(model.get("_key"), desk);
+  page().players.set(model.get("_key"), { output: desk.master.output, phones: desk.phones.input, context });
+  await desk.start();
+  return () => {
+    desk.close();
+    CONSOLES.delete(model.get("_key"));
+    page().players.delete(model.get("_key"));
+  };
+}
+
+/** @param {{model: Model, el: HTMLElement}} props */
+function render({ model, el }) {
+  const desk = CONSOLES.get(model.get("_key"));
+  if (!desk) return undefined;
+  keepKeys();
+  const stop = new Face(desk, el).start();
+  desk.views++;
+  return () => {
+    stop();
+    if (--desk.views === 0) for (const table of desk.tables) table?.set({ playing: false });
+  };
+}
+
+export default { initialize, render };
