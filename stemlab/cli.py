@@ -397,7 +397,7 @@ def show_model(
     if as_json:
         print(json.dumps(card))
         return
-    _table([(key, _plain(value)) for key, value in card.items()])
+    _table(_card_rows(card))
 
 
 @models_app.command("verify")
@@ -484,8 +484,16 @@ def _summed_up(total: Mapping[str, Any]) -> str:
     )
 
 
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def _card_rows(entries: Mapping[str, Any], indent: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what is known as lines; what belongs to a line stands indented below it."""
+    for key, value in entries.items():
+        if isinstance(value, dict):
+            yield indent + key, ""
+            yield from _card_rows(value, indent + "  ")
+        elif isinstance(value, list | tuple):
+            yield indent + key, ", ".join(map(str, value))
+        elif value is not None:
+            yield indent + key, str(value)
 
 
 def _table(rows: Iterable[Sequence[str]]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -311,7 +312,10 @@ def test_models(stemlab: Any) -> None:
     assert all(name in listed for name in ("stemlab-4", "stemlab-4-fast", "spleeter-2stems"))
     assert "spleeter-4stems" in listed
     assert json.loads(stemlab("models", "list", "--json").out)["installed"]
-    assert "4096" in stemlab("models", "show").out
+    card = stemlab("models", "show").out
+    assert "4096" in card
+    assert re.search(r"^  sdr\n    vocals +\d", card, re.MULTILINE)
+    assert not set(card) & set("{}")
     assert stemlab("models", "verify").code == 0
     assert "no such model" in stemlab("models", "show", "nonesuch").err
 
