@@ -279,10 +279,19 @@ def _live_table(result: LiveBench) -> tuple[str, list[tuple[str, str]]]:
 
 @app.command()
 def evaluate(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Songs with reference stems, or a .stem.mp4.")
+    place: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Songs with reference stems: a data set, a .stem.mp4 or a .csv."
+        ),
     ],
     model: ModelOption = DEFAULT,
+    stems: Annotated[
+        str,
+        typer.Option(
+            help="What to compare, such as vocals,bass+other; vocals=lead+choir names references."
+        ),
+    ] = "",
     bss: Annotated[
         bool,
         typer.Option("--bss", help="Add BSSEval v4 scores: much slower, needs stemlab[research]."),
@@ -292,17 +301,21 @@ def evaluate(
     """Measure the quality of the separation on songs with known stems."""
     from stemlab.research.evaluation import evaluate as measure
     from stemlab.research.evaluation import summed_up
-    from stemlab.research.references import find_songs
+    from stemlab.research.layouts import find_songs
+    from stemlab.research.references import match, unmatched
     from stemlab.separator import Separator
 
     separator = Separator(model)
     scores, errors = {}, {}
-    for song in tqdm(find_songs(folder), unit=" songs", disable=None, leave=False):
+    for song in tqdm(find_songs(place), unit=" songs", disable=None, leave=False):
         try:
             song.warn_short(separator.rate)
-            scores[song.name] = measure(song, separator, bss=bss)
-        except AudioError as error:
-            _complain(error)
+            targets = match(separator.stems, song.stems, stems)
+            if missing := unmatched(separator.stems, targets, stems):
+                _complain(f"warning: {song.name}: no reference for {', '.join(missing)}")
+            scores[song.name] = measure(song, separator, stems, bss=bss)
+        except StemlabError as error:
+            _complain(f"{song.name}: {error}")
             errors[song.name] = str(error)
     totals = {name: summed_up(scores.values(), name) for name in ("median", "mean")}
     if as_json:

@@ -301,6 +301,29 @@ def test_evaluate_scores_the_demo(stemlab: Any) -> None:
     assert float(rows[0].split()[2]) == pytest.approx(result["median"][stems[0]]["sdr"], abs=0.006)
 
 
+def test_evaluate_scores_what_is_there_and_names_the_rest(stemlab: Any, tmp_path: Path) -> None:
+    """Of three songs one lacks two stems, one has none that are known."""
+    parts = {
+        name: Audio(load(path).samples[20 * SECOND : 23 * SECOND])
+        for name, path in demo.stem_paths().items()
+    }
+    for song, names in {"all": parts, "some": ("vocals", "bass"), "odd": ("a", "b")}.items():
+        (tmp_path / song).mkdir()
+        for name in names:
+            save(tmp_path / song / f"{name}.wav", parts.get(name, parts["vocals"]))
+    said = stemlab("evaluate", tmp_path, "--json")
+    assert said.code == 1
+    result = json.loads(said.out)
+    assert {song: [*stems] for song, stems in result["songs"].items()} == {
+        "all": [*demo.STEMS], "some": ["vocals", "bass"],
+    }  # fmt: skip
+    assert "no reference for vocals" in result["errors"]["odd"]
+    assert "stemlab: warning: some: no reference for drums, other" in said.err
+    assert "stemlab: odd: " in said.err
+    summed = stemlab("evaluate", tmp_path / "all", "--stems", "drums,bass+other", "--json").out
+    assert [*json.loads(summed)["median"]] == ["drums", "bass+other"]
+
+
 def test_evaluate_without_references(stemlab: Any, tmp_path: Path) -> None:
     said = stemlab("evaluate", tmp_path)
     assert said.code == 1

@@ -15,7 +15,8 @@ import soundfile
 from four_stems import measure
 
 from stemlab.model import find
-from stemlab.research.references import find_songs, read_stretch
+from stemlab.research.layouts import find_songs
+from stemlab.research.references import read_stretch
 
 if TYPE_CHECKING:
     import numpy as np

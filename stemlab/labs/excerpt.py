@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stemlab.errors import AudioError, SettingError
+from stemlab.research.layouts import MIXTURES, STEM_FILES, find_songs
 from stemlab.research.metrics import sdr
-from stemlab.research.references import MIXTURES, STEM_FILES, Mixed, find_songs
+from stemlab.research.references import Mixed
 from stemlab.separator import Separator
 from stemlab.sound.audio import Audio, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -200,8 +201,8 @@ def _references(
     }
 
 
-def _part(source: Source, rate: int, first: int, count: int) -> Samples:
-    with Mixed([source], rate, first) as stem:
+def _part(sources: Sequence[Source], rate: int, first: int, count: int) -> Samples:
+    with Mixed(sources, rate, first) as stem:
         return stem.take(count)
 
 

@@ -11,7 +11,8 @@ from stemlab.errors import AudioError, SettingError
 from stemlab.labs.memory import Memory, remembering
 from stemlab.research.account import Account, measure
 from stemlab.research.evaluation import ceilings, grouped, score
-from stemlab.research.references import Song, Source, Target, find_songs, match, read_stretch
+from stemlab.research.layouts import find_songs
+from stemlab.research.references import Song, Source, Target, match, read_stretch, unmatched
 from stemlab.sound.audio import Audio
 
 if TYPE_CHECKING:
@@ -125,7 +126,9 @@ class Trial:
         """Return what each oracle mask reaches in the setting's transform."""
         separator = self.setting.separator(self._model())
         targets = _targets(self.passage, separator)
-        return _ceilings(self.passage, targets, separator.rate, separator.stft) if targets else {}
+        whole = not unmatched(separator.stems, targets)
+        how = (separator.rate, separator.stft, whole)
+        return _ceilings(self.passage, targets, *how) if targets else {}
 
 
 def parse_window(text: str) -> Window:
@@ -185,10 +188,10 @@ def _read(passage: Passage, targets: tuple[Target, ...], rate: int) -> tuple[Sam
 
 @lru_cache(maxsize=64)
 def _ceilings(
-    passage: Passage, targets: tuple[Target, ...], rate: int, stft: Stft
+    passage: Passage, targets: tuple[Target, ...], rate: int, stft: Stft, whole: bool
 ) -> dict[str, Sdrs]:
     mix, references = _read(passage, targets, rate)
     return {
         oracle: _sdrs(targets, references, stems)
-        for oracle, stems in ceilings(mix, references, stft).items()
+        for oracle, stems in ceilings(mix, references, stft, whole=whole).items()
     }

@@ -44,6 +44,7 @@ PIECE = 100_000
 def evaluate(
     song: Song,
     separator: Separator,
+    wanted: str = "",
     *,
     bss: bool = False,
     progress: Callable[[float], object] | None = None,
@@ -53,8 +54,10 @@ def evaluate(
     Parameters
     ----------
     song
-        From `stemlab.research.references.find_songs`. References shorter than the mixture end
+        From `stemlab.research.layouts.find_songs`. References shorter than the mixture end
         in silence.
+    wanted
+        What is compared, see `stemlab.research.references.match`; by default all that can be.
     bss
         Whether to add BSSEval's scores, see `stemlab.research.metrics.bss_eval`: some seconds of
         work and 100 MB a stem for ten seconds of the song.
@@ -66,9 +69,9 @@ def evaluate(
     AudioError
         If a file cannot be read.
     SettingError
-        If a stem has no reference.
+        If nothing can be compared.
     """
-    targets = match(separator.stems, song.stems)
+    targets = match(separator.stems, song.stems, wanted)
     accounts = [Sdr() for _ in targets]
     kept: list[tuple[Samples, Samples]] = []
     with ExitStack() as stack:
@@ -150,7 +153,9 @@ def grouped(stems: Samples, targets: Sequence[Target]) -> Samples:
     return np.stack([stems[list(target.stems)].sum(0) for target in targets])
 
 
-def ceilings(mix: Samples, references: Samples, stft: Stft) -> dict[str, Samples]:
+def ceilings(
+    mix: Samples, references: Samples, stft: Stft, *, whole: bool = True
+) -> dict[str, Samples]:
     """Separate a mixture with the masks of `ORACLES`.
 
     Parameters
@@ -161,6 +166,9 @@ def ceilings(mix: Samples, references: Samples, stft: Stft) -> dict[str, Samples
         [stems, samples, 2].
     stft
         The transform the masks are made and applied in.
+    whole
+        Whether the references are all there is; else what the mixture has beside them gets a mask
+        of its own.
 
     Returns
     -------
@@ -175,6 +183,10 @@ def ceilings(mix: Samples, references: Samples, stft: Stft) -> dict[str, Samples
     >>> sdr(low, found["IRM"][0]) > 40
     True
     """
+    if not whole:
+        left = (mix - references.sum(0))[None]
+        found = ceilings(mix, np.concatenate([references, left]), stft)
+        return {name: sounds[:-1] for name, sounds in found.items()}
     stems, length = references.shape[:2]
     # The channels of the mixture and of all references, transformed together.
     channels = np.concatenate([mix, *references], axis=1, dtype=np.float32)

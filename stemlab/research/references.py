@@ -1,18 +1,18 @@
-"""Songs whose stems are known: folders of stems, stem files, MUSDB18 in both its forms."""
+"""Songs whose stems are known: what of a model's stems they can be compared with, and reading."""
 
 from __future__ import annotations
 
 import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from stemlab.errors import AudioError, AudioWarning, SettingError
-from stemlab.sound.audio import AUDIO_SUFFIXES, Reader
+from stemlab.sound.audio import Reader
 from stemlab.sound.fifo import Fifo
-from stemlab.sound.stem_mp4 import SLOTS, stem_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
     from stemlab.spectral import Samples
 
-MIXTURES = ("mix", "mixture")
-STEM_FILES = (".stem.mp4", ".stem.m4a")
-# Other names of stems, as in MUSDB18's files.
-ALIASES = {"vox": "vocals", "vocal": "vocals"}
+# The stem of a model that takes what no other one does.
+REST = "other"
 # Coders pad: references that end so many seconds before the mixture are not too short.
 PADDING = 0.1
 
@@ -41,18 +39,18 @@ class Source(NamedTuple):
 class Song:
     """A song with references: its mixture, None where it is their sum, and stems by name.
 
-    A stem that holds several, because they were not recorded apart, is named for all of them, as in
-    ``"bass+other"``.
+    A stem is the sum of one or more sounds. One that holds several stems, because they were not
+    recorded apart, is named for all of them, as in ``"bass+other"``.
     """
 
     name: str
     mix: Source | None
-    stems: dict[str, Source]
+    stems: Mapping[str, tuple[Source, ...]]
 
     @property
     def mixed(self) -> list[Source]:
         """What sums to the mixture."""
-        return [self.mix] if self.mix else [*self.stems.values()]
+        return [self.mix] if self.mix else [*chain(*self.stems.values())]
 
     def warn_short(self, rate: int) -> None:
         """Warn of references that end before the mixture does.
@@ -81,65 +79,11 @@ class Song:
             If a file cannot be read.
         """
         whole = max(_seconds(source, rate) for source in self.mixed)
-        for name, source in self.stems.items():
-            seconds = _seconds(source, rate)
+        for name, sources in self.stems.items():
+            seconds = max(_seconds(source, rate) for source in sources)
             if seconds < whole - PADDING:
-                yield f"{source.path}: {name} ends at {seconds:.1f} s, the mix at {whole:.1f} s"
-
-
-def find_songs(place: Path) -> list[Song]:
-    """Return the songs with references at a place, and in all folders below it.
-
-    A song is a folder of ``<stem>.<suffix>`` files and, if the mixture is not simply their sum, a
-    ``mix.<suffix>`` or ``mixture.<suffix>``, as in MUSDB18-HQ; or a ``.stem.mp4`` file, as in
-    MUSDB18.
-
-    Raises
-    ------
-    AudioError
-        If there is none.
-    """
-    if place.is_file():
-        return [_stem_file(place, place.name)]
-    if not place.is_dir():
-        raise AudioError(f"{place}: not a folder; give one that holds a mix and its stems")
-    songs = []
-    for path in (place, *sorted(place.rglob("*"))):
-        name = place.name if path == place else path.relative_to(place).as_posix()
-        if any(part.startswith(".") for part in path.relative_to(place).parts):
-            continue
-        if path.is_file() and path.name.lower().endswith(STEM_FILES):
-            songs.append(_stem_file(path, name))
-        elif path.is_dir() and (song := _folder(path, name)):
-            songs.append(song)
-    if not songs:
-        raise AudioError(
-            f"{place}: no song with reference stems; expected files such as "
-            "mix.wav, vocals.wav, drums.wav here or in folders inside, or .stem.mp4 files"
-        )
-    return songs
-
-
-def _folder(folder: Path, name: str) -> Song | None:
-    files = {
-        path.stem.lower(): Source(path)
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not path.name.startswith(".")
-        and not path.name.lower().endswith(STEM_FILES)
-    }
-    mixes = [files.pop(mixture) for mixture in MIXTURES if mixture in files]
-    return Song(name, mixes[0] if mixes else None, files) if len(files) > 1 else None
-
-
-def _stem_file(path: Path, name: str) -> Song:
-    try:
-        names = [ALIASES.get(stem.lower(), stem.lower()) for stem in stem_names(path)]
-    except AudioError:
-        names = list(SLOTS)  # MUSDB18 keeps Native Instruments' order and no names
-    stems = {stem: Source(path, i) for i, stem in enumerate(names, 1)}
-    stems.pop("(empty)", None)
-    return Song(name.removesuffix(path.suffix).removesuffix(".stem"), Source(path), stems)
+                path = sources[0].path
+                yield f"{path}: {name} ends at {seconds:.1f} s, the mix at {whole:.1f} s"
 
 
 class Target(NamedTuple):
@@ -150,42 +94,106 @@ class Target(NamedTuple):
     references: tuple[str, ...]
 
 
-def match(stems: Sequence[str], references: Iterable[str]) -> list[Target]:
+def match(stems: Sequence[str], references: Iterable[str], wanted: str = "") -> list[Target]:
     """Return what of a model's stems can be compared with references.
 
-    A stem without a reference of its name is what the unmatched references sum to, if it is the
-    only one: of vocals, drums, bass and other, a model's accompaniment is the last three. A
-    reference that holds several stems, such as ``bass+other``, is compared with their sum.
+    Stems are compared with the reference of their name. What no stem is named for is part of
+    ``other`` or, without such a stem, of the only one that has no reference: of vocals, drums,
+    guitar and piano, a model's accompaniment is the last three. A reference that holds several
+    stems, such as ``bass+other``, is compared with their sum. Stems without a reference are left
+    out; `unmatched` names them.
+
+    Parameters
+    ----------
+    wanted
+        What to compare instead: names of stems with commas between; ``bass+other`` is a sum of
+        stems, ``vocals=lead+choir`` says which references a stem is compared with.
 
     Raises
     ------
     SettingError
-        If more than one stem has no reference, or none are left for it.
+        If nothing can be compared, or what is wanted is no stem of the model.
 
     Examples
     --------
     >>> match(["vocals", "rest"], ["vocals", "drums", "bass"])
     [Target(name='vocals', stems=(0,), references=('vocals',)),
      Target(name='rest', stems=(1,), references=('drums', 'bass'))]
+    >>> match(["vocals", "drums", "other"], ["vocals", "drums", "guitar"], "drums+other")
+    [Target(name='drums+other', stems=(1, 2), references=('drums', 'guitar'))]
     """
-    known = {name: tuple(stems.index(part) for part in name.split("+") if part in stems)
-             for name in references}  # fmt: skip
-    targets = [
-        Target(name, indices, (name,))
-        for name, indices in known.items()
-        if len(indices) == len(name.split("+"))
-    ]
-    taken = {index for target in targets for index in target.stems}
-    without = [index for index in range(len(stems)) if index not in taken]
-    left = tuple(name for name in known if name not in {target.name for target in targets})
-    if len(without) > 1 or (without and not left):
+    known = [*references]
+    found = _natural(stems, known)
+    if wanted:
+        entries = wanted.split(",")
+        found = [target for entry in entries if (target := _wanted(entry, stems, known, found))]
+    if not found:
         raise SettingError(
-            f"no reference for {', '.join(stems[i] for i in without)} among {', '.join(known)}; "
+            f"no reference for {wanted or ', '.join(stems)} among {', '.join(known)}; "
             f"name the files after the model's stems: {', '.join(stems)}; "
             "one that holds several is named for all, such as bass+other"
         )
-    targets += [Target(stems[index], (index,), left) for index in without]
-    return sorted(targets, key=lambda target: target.stems)
+    return found
+
+
+def unmatched(stems: Sequence[str], targets: Iterable[Target], wanted: str = "") -> list[str]:
+    """Return the names of what `match` found no reference for.
+
+    Examples
+    --------
+    >>> stems = ["vocals", "drums", "bass"]
+    >>> unmatched(stems, match(stems, ["vocals", "bass"]))
+    ['drums']
+    """
+    if wanted:
+        names = [_name(entry) for entry in wanted.split(",")]
+        found = {target.name for target in targets}
+        return [name for name in names if name not in found]
+    taken = {index for target in targets for index in target.stems}
+    return [name for index, name in enumerate(stems) if index not in taken]
+
+
+def _natural(stems: Sequence[str], references: Sequence[str]) -> list[Target]:
+    """Match by name; what is left of the references goes to the stem that takes the rest."""
+    known = {name: tuple(stems.index(part) for part in name.split("+") if part in stems)
+             for name in references}  # fmt: skip
+    targets = {
+        indices: Target(name, indices, (name,))
+        for name, indices in known.items()
+        if len(indices) == len(name.split("+"))
+    }
+    names = {target.name for target in targets.values()}
+    left = tuple(name for name in known if name not in names)
+    without = [index for index in range(len(stems)) if index not in {*chain(*targets)}]
+    rest = stems.index(REST) if REST in stems else without[0] if len(without) == 1 else None
+    if targets and left and rest is not None:  # else nothing tells what the files are
+        place = next((indices for indices in targets if rest in indices), (rest,))
+        own = targets.get(place, Target(stems[rest], place, ()))
+        targets[place] = own._replace(references=own.references + left)
+    return sorted(targets.values(), key=lambda target: target.stems)
+
+
+def _wanted(
+    entry: str, stems: Sequence[str], references: Sequence[str], found: Sequence[Target]
+) -> Target | None:
+    """Return the target that an entry asks for, None where the song lacks a part of it."""
+    name, _, files = entry.partition("=")
+    parts = [part.strip() for part in name.split("+")]
+    if unknown := [part for part in parts if part not in stems]:
+        raise SettingError(f"{', '.join(unknown)}: no such stem; the model has {', '.join(stems)}")
+    indices = tuple(sorted(stems.index(part) for part in parts))
+    if files:
+        named = tuple(file.strip() for file in files.split("+"))
+        return Target(_name(entry), indices, named) if {*named} <= {*references} else None
+    inside = [target for target in found if {*target.stems} <= {*indices}]
+    if {*chain(*(target.stems for target in inside))} != {*indices}:
+        return None
+    summed = chain(*(target.references for target in inside))
+    return Target(_name(entry), indices, tuple(summed))
+
+
+def _name(entry: str) -> str:
+    return entry.partition("=")[0].strip()
 
 
 class Mixed:
@@ -283,9 +291,9 @@ def read_stretch(
     )
 
 
-def references_of(stems: Mapping[str, Source], target: Target) -> list[Source]:
+def references_of(stems: Mapping[str, tuple[Source, ...]], target: Target) -> list[Source]:
     """Return the sources that sum to a target."""
-    return [stems[name] for name in target.references]
+    return [*chain(*(stems[name] for name in target.references))]
 
 
 def _taken(sources: Sequence[Source], rate: int, first: int, count: int) -> Samples:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -22,8 +22,9 @@ from stemlab.errors import SettingError, StemlabError
 from stemlab.model import DEFAULT, StemModel, find
 from stemlab.research.account import Account, measure
 from stemlab.research.evaluation import ceilings, grouped, score
+from stemlab.research.layouts import find_songs
 from stemlab.research.metrics import BSS
-from stemlab.research.references import Song, find_songs, match, read_stretch
+from stemlab.research.references import Song, match, read_stretch, unmatched
 from stemlab.separator import Separator
 from stemlab.sound.audio import replacing, writing
 from stemlab.spectral import Stft
@@ -148,7 +149,8 @@ class Job:
     @property
     def key(self) -> str:
         """Digest of all that decides the result, files by name, size and time."""
-        paths = {source.path for source in (*self.song.mixed, *self.song.stems.values())}
+        sources = (*self.song.mixed, *chain(*self.song.stems.values()))
+        paths = {source.path for source in sources}
         with suppress(StemlabError):  # told by the job itself
             paths.add(find(self.setting.model).path)
         stamps = [
@@ -183,10 +185,11 @@ class Job:
         rate, stft = find(self.setting.model).sample_rate, self.setting.stft()
         targets = match(self.stems, self.song.stems)
         mix, references = self._read(targets, rate)
+        whole = not unmatched(self.stems, targets)
         known = self._known() | asdict(stft) | {"nola": stft.evenness, "cola": stft.cola}
         return [
             known | {"estimate": oracle, "stem": target.name} | values
-            for oracle, stems in ceilings(mix, references, stft).items()
+            for oracle, stems in ceilings(mix, references, stft, whole=whole).items()
             for target, values in zip(
                 targets, score(references, stems, rate, bss=self.bss), strict=True
             )
@@ -248,7 +251,7 @@ def sweep(
     settings
         A full grid, lists of values by the name of a `Setting`'s field; or a list of settings.
     songs
-        From `stemlab.research.references.find_songs`, or the folder where it finds them.
+        From `stemlab.research.layouts.find_songs`, or the folder where it finds them.
     out
         The ``.parquet`` file for the result. Beside it, in a file of the same name that ends in
         ``.jsonl``, each song and setting is kept as it is done: a sweep that was interrupted, or
@@ -409,7 +412,7 @@ def _model(name: str, runtime: str | None, threads: int) -> StemModel:
 def _read(
     name: str,
     mix: Source | None,
-    stems: tuple[tuple[str, Source], ...],
+    stems: tuple[tuple[str, tuple[Source, ...]], ...],
     targets: tuple[Target, ...],
     rate: int,
     stretch: Stretch,

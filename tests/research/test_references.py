@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from stemlab import demo
 from stemlab.errors import AudioError, AudioWarning, SettingError
-from stemlab.research.references import Mixed, Song, Source, find_songs, match, read_stretch
+from stemlab.research.layouts import find_songs
+from stemlab.research.references import Mixed, Song, match, read_stretch, unmatched
 from stemlab.sound.audio import Audio, Reader, load, save
 from stemlab.sound.stem_mp4 import StemFileWriter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECOND = 44_100
 STEMS = ("vocals", "drums", "bass", "other")
@@ -34,14 +37,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_both_forms_of_musdb18_are_found(library: Path) -> None:
-    other, song = find_songs(library)
-    assert (other.name, song.name) == ("test/Us - Other", "train/Us - Song")
-    assert set(other.stems) == set(song.stems) == set(STEMS)
-    assert song.mix == Source(library / "train" / "Us - Song" / "mixture.wav")
-    assert find_songs(library / "test" / "Us - Other.stem.mp4")[0].stems == other.stems
-
-
 def test_both_forms_hold_the_same_sounds(library: Path) -> None:
     targets = match(["vocals", "accompaniment"], STEMS)
     from_file, from_folder = (
@@ -52,26 +47,6 @@ def test_both_forms_hold_the_same_sounds(library: Path) -> None:
         assert np.square(lossy - exact).sum() < 0.05 * np.square(exact).sum()
     mix, references = from_folder
     np.testing.assert_allclose(references.sum(0), mix, atol=1e-4)
-
-
-def test_a_stem_file_of_another_hand() -> None:
-    """The excerpt of MUSDB18 that stempeg brings: names in upper case, the voice called Vox."""
-    [place] = find_spec("stempeg").submodule_search_locations  # type: ignore[union-attr, misc]
-    [song] = find_songs(next(Path(place).glob("data/*.stem.mp4")))
-    assert set(song.stems) == set(STEMS)
-    mix, references = read_stretch(song, match(STEMS, song.stems), SECOND)
-    assert references.shape == (4, *mix.shape)
-    assert np.square(references.sum(0) - mix).sum() < 0.1 * np.square(mix).sum()
-
-
-def test_a_stem_file_without_names_has_the_usual_order(library: Path, tmp_path: Path) -> None:
-    [known] = find_songs(library / "test")
-    nameless = tmp_path / "nameless.stem.mp4"
-    nameless.write_bytes(known.stems["bass"].path.read_bytes().replace(b"stem{", b"none{"))
-    [song] = find_songs(nameless)
-    assert {name: s.stream for name, s in song.stems.items()} == {
-        name: s.stream for name, s in known.stems.items()
-    }
 
 
 def test_a_reference_may_hold_several_stems() -> None:
@@ -85,11 +60,39 @@ def test_a_reference_may_hold_several_stems() -> None:
     assert rest.references == ("bass+other", "drums")
 
 
-def test_stems_without_a_reference_are_named() -> None:
-    with pytest.raises(SettingError, match="no reference for drums, bass among guitar, vocals"):
-        match(["vocals", "drums", "bass"], ["guitar", "vocals"])
-    with pytest.raises(SettingError, match="no reference for bass"):
-        match(["guitar", "vocals", "bass"], ["guitar", "vocals"])
+def test_what_no_stem_is_named_for_is_other() -> None:
+    references = ["vocals", "bass", "drums", "other", "guitar", "bowed_strings"]
+    assert match(STEMS, references)[-1].references == ("other", "guitar", "bowed_strings")
+    assert match(STEMS, ["vocals", "guitar", "piano"])[-1].references == ("guitar", "piano")
+    assert match(["vocals", "accompaniment"], references)[1].references == tuple(references[1:])
+    [*_, rest] = match(STEMS, ["vocals", "bass+other", "guitar"])
+    assert (rest.stems, rest.references) == ((2, 3), ("bass+other", "guitar"))
+
+
+def test_stems_without_a_reference_are_left_out_and_named() -> None:
+    targets = match(STEMS, ["vocals", "drums"])
+    assert [target.name for target in targets] == ["vocals", "drums"]
+    assert unmatched(STEMS, targets) == ["bass", "other"]
+    with pytest.raises(SettingError, match="no reference for drums, bass among guitar"):
+        match(["drums", "bass"], ["guitar"])
+
+
+def test_what_is_compared_can_be_asked_for() -> None:
+    found = match(STEMS, ["vocals", "drums", "bass", "guitar"], "vocals, bass+other")
+    assert [(t.name, t.stems, t.references) for t in found] == [
+        ("vocals", (0,), ("vocals",)),
+        ("bass+other", (2, 3), ("bass", "guitar")),
+    ]
+    [same] = match(STEMS, ["vocals", "drums", "bass+other"], "bass+other")
+    assert same.references == ("bass+other",)
+    [mapped] = match(STEMS, ["lead", "choir", "drums", "band"], "vocals=lead+choir")
+    assert (mapped.name, mapped.references) == ("vocals", ("lead", "choir"))
+    some = match(STEMS, ["vocals", "drums"], "drums,bass+other")
+    assert unmatched(STEMS, some, "drums,bass+other") == ["bass+other"]
+    with pytest.raises(SettingError, match="kazoo: no such stem; the model has vocals"):
+        match(STEMS, ["vocals"], "kazoo")
+    with pytest.raises(SettingError, match=r"no reference for bass\+other among vocals"):
+        match(STEMS, ["vocals"], "bass+other")
 
 
 def test_a_stretch_is_where_it_should_be(library: Path) -> None:
@@ -115,20 +118,13 @@ def test_short_references_are_named_and_end_in_silence(library: Path, tmp_path: 
     find_songs(library)[0].warn_short(SECOND)
 
 
-def test_folders_without_references(tmp_path: Path) -> None:
-    (tmp_path / ".hidden").mkdir()
-    for name in ("vocals", "drums"):
-        save(tmp_path / ".hidden" / f"{name}.wav", Audio(np.zeros((100, 2), np.float32)))
-    with pytest.raises(AudioError, match="no song with reference stems"):
-        find_songs(tmp_path)
-    with pytest.raises(AudioError, match="not a folder"):
-        find_songs(tmp_path / "none")
-
-
 def test_mixed_sounds_are_read_in_step(library: Path) -> None:
     song = find_songs(library)[1]
     assert isinstance(song, Song)
-    with Mixed(song.stems.values(), SECOND) as mixed, Reader(song.mixed[0].path) as mixture:
+    with (
+        Mixed([stem for [stem] in song.stems.values()], SECOND) as mixed,
+        Reader(song.mixed[0].path) as mixture,
+    ):
         for block in mixture.blocks(10_000):
             np.testing.assert_allclose(mixed.take(len(block)), block, atol=1e-4)
         assert not mixed.take(10).any()

@@ -16,7 +16,7 @@ from stemlab import demo
 from stemlab.cluster import Failure, connect
 from stemlab.errors import SettingError
 from stemlab.research.evaluation import ORACLES, evaluate
-from stemlab.research.references import find_songs
+from stemlab.research.layouts import find_songs
 from stemlab.research.sweep import COLUMNS, MODEL, Setting, sweep
 from stemlab.spectral import Stft
 
