@@ -45,6 +45,8 @@ LOUDEST = 2.0**25
 _CONTAINERS = "aac,aiff,flac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,ogg,wav"
 # Files that are nothing but frames, each with these bits at its head: what has not is no sound.
 _RAW = {"aac": 0xFFF0, "flac": 0xFFF8, "mp3": 0xFFE0}
+# What mp3 and m4a are decoded to: floats, a plane for each of two channels.
+_USUAL = ("fltp", "stereo")
 # Silence takes one byte for at most so many samples; a header that promises more is wrong.
 _DENSEST = {"flac": 8192, "mp3": 64, "ogg": 8192}
 
@@ -440,10 +442,9 @@ class _LibavSource:
     def _decoded(self) -> Iterator[tuple[AudioFrame, Samples]]:
         """Decode; damaged packets become silence, so that what follows stays in time."""
         damaged = length = 0
+        last = b""
         for packet in self._packets():
-            # An mp3's count of frames is often stale: only a last frame that is cut off tells.
-            if packet.size and self._kind == "mp3":
-                self.exact = _is_cut(bytes(packet))
+            last = bytes(packet) or last
             frames = _decoded_packet(packet)
             if frames is None:
                 damaged += length > 0 and self._is_sound(packet)
@@ -454,6 +455,9 @@ class _LibavSource:
                     yield frame, np.zeros((length, 2), np.float32)
                 damaged, length = 0, frame.samples
                 yield frame, self._samples(frame)
+        # An mp3's count of frames is often stale: only a last frame that is cut off tells.
+        if self._kind == "mp3":
+            self.exact = _is_cut(last)
 
     def _is_sound(self, packet: Packet[AudioStream]) -> bool:
         """Tell damaged sound from what is none, as tags between two files that were joined."""
@@ -479,22 +483,32 @@ class _LibavSource:
     def _samples(self, frame: AudioFrame) -> Samples:
         if frame.sample_rate != self.rate:
             raise _changing(self._path)
+        # Joined files may change from mono to stereo.
+        kind = (frame.format.name, frame.layout.name)
+        if kind == _USUAL:
+            return _woven(frame)
         layout = _named(frame.layout)
-        return _to_stereo(self._packed(frame).reshape(-1, len(layout)), layout)
+        return _to_stereo(self._packed(frame, kind).reshape(-1, len(layout)), layout)
 
-    def _packed(self, frame: AudioFrame) -> Samples:
+    def _packed(self, frame: AudioFrame, kind: tuple[str, str]) -> Samples:
         """Return a frame's samples as float32, full scale 1, channel by channel."""
         from av import AudioResampler
 
         # PyAV 18 reads past the end of a frame of eight planes or more, and crashes.
-        # Joined files may change from mono to stereo; each kind of frame needs its own packer.
-        kind = (frame.format.name, frame.layout.name)
         packer = self._packers.setdefault(kind, AudioResampler(format="flt"))
         packed: list[Samples] = [part.to_ndarray()[0] for part in packer.resample(frame)]
         return np.concatenate(packed)
 
     def close(self) -> None:
         self._container.close()
+
+
+def _woven(frame: AudioFrame) -> Samples:
+    """Return a frame of `_USUAL` form as [samples, 2]; a fifth of the time of a packer."""
+    samples = np.empty((frame.samples, 2), np.float32)
+    for channel, plane in enumerate(frame.planes):
+        samples[:, channel] = np.frombuffer(plane, np.float32, frame.samples)
+    return samples
 
 
 def _decoded_packet(packet: Packet[AudioStream]) -> list[AudioFrame] | None:
