@@ -64,6 +64,8 @@ class Experiment(ipywidgets.VBox):  # type: ignore[misc]
         Widgets with a value, by name.
     solo
         Which of the sounds is heard alone at first; all of them without it.
+    starts
+        The control whose change is heard at once, also where nothing plays yet.
     view
         Whether a `MaskView` shows the sounds as parts of their sum.
 
@@ -93,9 +95,11 @@ class Experiment(ipywidgets.VBox):  # type: ignore[misc]
         controls: Mapping[str, Any],
         *,
         solo: str = "",
+        starts: str = "",
         view: bool = False,
     ) -> None:
         self._make = make
+        self._starts = starts
         self._lock = Lock()
         self._worker: Thread | None = None
         self.controls = dict(controls)
@@ -143,15 +147,17 @@ class Experiment(ipywidgets.VBox):  # type: ignore[misc]
     def _follow(self) -> None:
         with self._lock:
             values = self._read()
-            if values == self._values:
+            before, self._values = self._values, values
+            if values == before:
                 return
-            self._values = values
             try:
                 outcome = self._make(**values)
             except StemlabError as error:
                 self.words.value = f"<b>{escape(str(error))}</b>"
                 return
             self.player.replace(_audio(outcome.sounds))
+            if self._starts and values[self._starts] != before[self._starts]:
+                self.player.play()
             self._show(outcome)
 
     def _show(self, outcome: Outcome) -> None:

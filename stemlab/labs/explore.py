@@ -39,7 +39,7 @@ from stemlab.masks import (
 from stemlab.pictures.picture import Axis, Picture
 from stemlab.research.metrics import conservation, energy, sdr
 from stemlab.spectral import Stft
-from stemlab.widgets.paint import PaintMask, spread
+from stemlab.widgets.paint import PaintMask, gathered, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,6 +76,8 @@ def windows(excerpt: Excerpt) -> Experiment:
         "two tones": tones(len(excerpt.mix), excerpt.rate),
     }
 
+    axes = {"two tones": Axis("linear", 350, 560, 128)}  # where both have room
+
     def make(sound: str, window: int, hop: int, cells: float) -> Outcome:
         before, stft = sources[sound], Stft(window, window // hop)
         spectrum = stft.analyse(before)
@@ -89,7 +91,9 @@ def windows(excerpt: Excerpt) -> Experiment:
         )
 
         def draw() -> Figure:
-            return figures.close_up(before, after, excerpt.rate, loudest, stft)
+            return figures.close_up(
+                before, after, excerpt.rate, loudest, stft, axis=axes.get(sound)
+            )
 
         return Outcome(kept_and_rest(before, after), words, draw)
 
@@ -251,32 +255,41 @@ def paint(excerpt: Excerpt) -> Experiment:
 
     @cache
     def rivals(stem: str) -> dict[str, Score]:
-        best = excerpt.score(stem, oracle(excerpt, stem, "ratio"))
-        return {"the model": excerpt.score(stem, excerpt.mask(stem)), "the oracle": best}
+        model = excerpt.score(stem, excerpt.mask(stem))
+        return {"the model": model, "the oracle": excerpt.score(stem, best(stem))}
 
-    def mask(stem: str, hear: str, painted: bytes) -> NDArray[np.float32]:
-        if hear == "mine":
-            return spread(painted, canvas.picture)[..., None]
-        return excerpt.mask(stem) if hear == "the model's" else oracle(excerpt, stem, "ratio")
+    @cache
+    def best(stem: str) -> NDArray[np.float32]:
+        return oracle(excerpt, stem, "ratio")
+
+    @cache
+    def rows(stem: str, whose: str) -> bytes:
+        mask = excerpt.mask(stem) if whose == "the model's" else best(stem)
+        return gathered(mask, excerpt.spectrum, canvas.picture)
 
     def make(stem: str, hear: str, painted: bytes) -> Outcome:
+        mine = spread(painted, canvas.picture)[..., None]
+        masks = {"mine": mine, "the model's": excerpt.mask(stem), "the oracle's": best(stem)}
+        canvas.goal = rows(stem, "the oracle's")
+        canvas.other = b"" if hear == "mine" else rows(stem, hear)
         if hear == "the true stem":
             heard = excerpt.stems[stem]
         else:
-            heard = excerpt.sound(mask(stem, hear, painted) * excerpt.spectrum)
+            heard = excerpt.sound(masks[hear] * excerpt.spectrum)
 
         def words() -> str:
-            mine = excerpt.score(stem, mask(stem, "mine", painted))
-            return _scores({"yours": mine, **rivals(stem)})
+            return _scores({"yours": excerpt.score(stem, mine), **rivals(stem)})
 
         return Outcome(kept_and_rest(excerpt.mix, heard), words)
 
-    controls = {
+    controls: dict[str, ipywidgets.Widget] = {
         "stem": menu("stem", list(excerpt.stems)),
         "hear": choice("hear", ["mine", "the model's", "the oracle's", "the true stem"]),
         "painted": canvas,
     }
-    experiment = Experiment(make, controls, solo="kept", view=True)
+    # Who paints wants to hear what was painted.
+    canvas.observe(lambda _: controls["hear"].set_trait("value", "mine"), "value")
+    experiment = Experiment(make, controls, solo="kept", starts="painted", view=True)
     canvas.player = experiment.player
     return experiment
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from stemlab.pictures import colours
-from stemlab.pictures.picture import Picture
+from stemlab.pictures.picture import Axis, Picture
 from stemlab.pictures.plots import draw_cells, draw_levels
 
 if TYPE_CHECKING:
@@ -34,7 +34,14 @@ TICKS = {
 
 
 def close_up(
-    before: Samples, after: Samples, rate: int, spectrum: Spectrum, stft: Stft, seconds: float = 0.3
+    before: Samples,
+    after: Samples,
+    rate: int,
+    spectrum: Spectrum,
+    stft: Stft,
+    *,
+    axis: Axis | None = None,
+    seconds: float = 0.3,
 ) -> Figure:
     """Draw two sounds where the first has its sharpest onset, and the spectrogram of the second.
 
@@ -48,6 +55,8 @@ def close_up(
         Of the second sound, [frames, bins, 2] of `stft`.
     stft
         The transform.
+    axis
+        Of the spectrogram.
     seconds
         How much of the sounds is drawn.
     """
@@ -62,7 +71,7 @@ def close_up(
     left.set_xlabel("time in s")
     left.set_ylabel("amplitude")
     left.legend(loc="upper right", fontsize="small")
-    picture = Picture.of(spectrum, stft=stft, rate=rate)
+    picture = Picture.of(spectrum, stft=stft, rate=rate, axis=axis)
     draw_levels(right, picture, picture.levels(), "Spectrogram")
     right.set_xlim(max(picture.origin, time[0] - 1), min(picture.end, time[-1] + 1))
     right.set_xlabel("time in s")

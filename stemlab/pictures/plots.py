@@ -37,10 +37,7 @@ AXES = {
     "overlap": "overlap in frames",
 }
 KILO = 1000
-TICKS = {
-    "log": np.outer(10.0 ** np.arange(1, 5), (1, 3)).ravel(),
-    "linear": np.arange(0, 96_000, 2000.0),
-}
+OCTAVES = np.outer(10.0 ** np.arange(1, 5), (1, 3)).ravel()
 
 
 def plot_spectrogram(picture: Picture) -> Figure:
@@ -294,7 +291,13 @@ def draw_cells(
 
 def _ticks(axis: Axis) -> NDArray[np.float64]:
     """Return the round frequencies that the axis shows."""
-    hertz = TICKS[axis.scale]
+    from matplotlib.ticker import MaxNLocator
+
+    if axis.scale == "log":
+        hertz = OCTAVES
+    else:
+        evenly = MaxNLocator(10, steps=[1, 2, 5, 10])
+        hertz = np.asarray(evenly.tick_values(axis.low, axis.high))
     return hertz[(hertz >= axis.low) & (hertz <= axis.high)]
 
 

@@ -12,7 +12,11 @@ import { keepKeys } from "./parts/keys.js";
 const HEIGHT = 300; // px of the picture
 const EDGE = { left: 58, right: 8, top: 4, bottom: 26 };
 const TINT = [86, 180, 233]; // what is painted, sky blue: on magma seen with any kind of colour vision
+const GREY = [130, 130, 130]; // what is neither in the mask nor in the goal
 const SHARE = 0.5; // of the tint in what is painted
+// Mask beside goal, told apart with any kind of colour vision, also by how light they are.
+/** @type {[string, number[]][]} */
+const COMPARED = [["too much", [213, 94, 0]], ["missing", [240, 228, 66]], ["right", [0, 130, 210]]];
 const MOST_HARMONICS = 24;
 const MOST_UNDO = 100;
 const INK_FONT = "13px system-ui, sans-serif";
@@ -82,6 +86,7 @@ class Sheet {
     this.model = model;
     this.mask = mask;
     this.root = root;
+    this.compares = false;
     this.port = new Viewport(mask.grid, Infinity);
     /** @type {Tool} */
     this.tool = "brush";
@@ -99,6 +104,9 @@ class Sheet {
     this.spoken = element("div", { class: "spoken", "aria-live": "polite" });
     this.tools = this.toolButtons();
     this.undoButton = button("Undo the last stroke", "Undo", () => this.undo());
+    this.goalButton = button("Compare with the goal", "Goal", () => this.compare(!this.compares));
+    this.legend = element("span", { class: "legend" }, ...COMPARED.map(([word, [r, g, b]]) =>
+      element("span", { style: `--hue: rgb(${r} ${g} ${b})` }, word)));
     root.append(this.bar(), this.readout, element("div", { class: "sheet" }, this.canvas, this.head), this.spoken);
     this.box = { x: EDGE.left, y: EDGE.top, w: 1, h: HEIGHT };
     this.theme = { ink: "", page: "" };
@@ -124,7 +132,8 @@ class Sheet {
       "div", { class: "bar" },
       ...this.tools.values(), gap(), this.addButton, this.eraseButton, gap(),
       element("label", {}, "Thickness", size), gap(),
-      this.undoButton, button("Clear the mask", "Clear", () => this.clear()),
+      this.undoButton, button("Clear the mask", "Clear", () => this.clear()), gap(),
+      this.goalButton, this.legend,
     );
   }
 
@@ -157,6 +166,12 @@ class Sheet {
     this.send();
   }
 
+  /** Lay the goal over the mask. @param {boolean} on */
+  compare(on) {
+    this.compares = on;
+    this.show();
+  }
+
   /** Give the kernel the mask as it is now. */
   send() {
     this.model.set("value", new DataView(this.mask.cells.slice().buffer));
@@ -164,18 +179,34 @@ class Sheet {
     this.show();
   }
 
+  /** What is seen: another mask, if there is one to look at, or one's own. */
+  get seen() {
+    const other = readBytes(this.model.get("other"));
+    return other.length ? other : this.mask.cells;
+  }
+
+  /** To paint is to look at one's own mask. */
+  own() {
+    this.model.set("other", new DataView(new ArrayBuffer(0)));
+    this.model.save_changes();
+  }
+
   show() {
     for (const [tool, node] of this.tools) press(node, tool === this.tool);
     if (this.addButton) press(this.addButton, this.mask.adds);
     if (this.eraseButton) press(this.eraseButton, !this.mask.adds);
     this.undoButton.disabled = !this.mask.past.length;
-    this.draw();
+    press(this.goalButton, this.compares);
+    this.goalButton.hidden = !this.model.get("goal").byteLength;
+    this.legend.hidden = this.goalButton.hidden || !this.compares;
+    this.point(this.cursor);
   }
 
   // ------------------------------------------------------------- strokes
 
   /** @param {Cell} cell */
   start(cell) {
+    this.own();
     this.mask.begin();
     this.from = cell;
     this.paint(cell, cell);
@@ -293,11 +324,11 @@ class Sheet {
 
   /** @param {Cell} cell */
   words({ x, y }) {
-    const { grid, cells } = this.mask;
+    const { mask: { grid }, seen } = this;
     const hertz = hertzAt(grid, clamp(y / grid.rows, 0, 1));
     const index = clamp(Math.floor(x), 0, grid.columns - 1) * grid.rows + clamp(Math.floor(y), 0, grid.rows - 1);
     const level = Math.round(grid.floor + (this.levels[index] * (grid.ceiling - grid.floor)) / 255);
-    const state = cells[index] ? "in the mask" : "not in the mask";
+    const state = seen[index] > 127 ? "in the mask" : "not in the mask";
     const pen = this.from ? (this.mask.adds ? ", painting" : ", erasing") : "";
     const time = timeText(grid.origin + x / grid.pace, 2);
     return `${time}, ${hertzText(hertz, 3)} (${noteText(hertz)}), ${String(level).replace("-", "−")} dB, ${state}${pen}`;
@@ -342,16 +373,38 @@ class Sheet {
   tintCells() {
     const { columns, rows } = this.mask.grid;
     const pixels = new ImageData(columns, rows);
+    const shade = this.compares && this.model.get("goal").byteLength ? this.compared() : this.tinted();
     for (let column = 0, cell = 0; column < columns; column++) {
       for (let row = 0; row < rows; row++, cell++) {
         const to = 4 * ((rows - 1 - row) * columns + column);
-        const from = 3 * this.levels[cell];
-        const share = (SHARE * this.mask.cells[cell]) / 255;
-        for (let i = 0; i < 3; i++) pixels.data[to + i] = this.table[from + i] * (1 - share) + TINT[i] * share;
+        shade(cell, pixels.data, to);
         pixels.data[to + 3] = 255;
       }
     }
     this.image.getContext("2d")?.putImageData(pixels, 0, 0);
+  }
+
+  /** How a cell looks with the mask's tint. @returns {(cell: number, data: Uint8ClampedArray, to: number) => void} */
+  tinted() {
+    const { seen, levels, table } = this;
+    return (cell, data, to) => {
+      const share = (SHARE * seen[cell]) / 255;
+      for (let i = 0; i < 3; i++) data[to + i] = table[3 * levels[cell] + i] * (1 - share) + TINT[i] * share;
+    };
+  }
+
+  /** How a cell looks beside the goal: as light as it is loud, coloured by what is right, missing or too much. */
+  compared() {
+    const { seen, levels } = this;
+    const goal = readBytes(this.model.get("goal"));
+    const { floor, ceiling, shown: [low, high] } = this.mask.grid;
+    const light = Float32Array.from({ length: 256 }, (_, byte) =>
+      clamp((floor + (byte * (ceiling - floor)) / 255 - low) / (high - low), 0, 1));
+    return (/** @type {number} */ cell, /** @type {Uint8ClampedArray} */ data, /** @type {number} */ to) => {
+      const [mine, wanted] = [seen[cell] > 127, goal[cell] > 127];
+      const colour = mine || wanted ? COMPARED[wanted ? (mine ? 2 : 1) : 0][1] : GREY;
+      for (let i = 0; i < 3; i++) data[to + i] = colour[i] * light[levels[cell]];
+    };
   }
 
   /** @param {CanvasRenderingContext2D} pen */
@@ -430,8 +483,10 @@ export default () => {
         mask.cells = readBytes(model.get("value"));
         sheet.show();
       };
+      const look = () => sheet.show();
       take();
       model.on("change:value", take);
+      model.on("change:other change:goal", look);
       const done = new AbortController();
       sheet.listen(done.signal);
       const stop = frames(() => {
@@ -443,6 +498,7 @@ export default () => {
         done.abort();
         stop();
         model.off("change:value", take);
+        model.off("change:other change:goal", look);
       };
     },
   };

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import ipywidgets
@@ -11,6 +11,7 @@ import traitlets
 
 from stemlab.errors import SettingError
 from stemlab.pictures import picture as pictures
+from stemlab.pictures.picture import Picture
 from stemlab.widgets import module, source
 from stemlab.widgets.maskview import grid_of
 from stemlab.widgets.player import StemPlayer
@@ -18,7 +19,7 @@ from stemlab.widgets.player import StemPlayer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stemlab.pictures.picture import Picture
+    from stemlab.spectral import Spectrum
 
 
 class PaintMask(anywidget.AnyWidget):
@@ -36,6 +37,10 @@ class PaintMask(anywidget.AnyWidget):
     value
         The mask, uint8 [columns, rows] as bytes, 255 where all is kept; sent by the page at the end
         of each stroke. Set it to paint from Python.
+    other
+        Another mask to look at in place of one's own, like `value`, or ``b""``; a stroke ends it.
+    goal
+        A mask that the one seen can be compared with, like `value`, or ``b""``.
     player
         Whose play-head is shown, if any.
 
@@ -59,6 +64,8 @@ class PaintMask(anywidget.AnyWidget):
 
     # Bytes come from the page as a view of memory.
     value = traitlets.Bytes().tag(sync=True, from_json=lambda value, _: bytes(value))
+    other = traitlets.Bytes().tag(sync=True, from_json=lambda value, _: bytes(value))
+    goal = traitlets.Bytes().tag(sync=True)
     cells = traitlets.Bytes().tag(sync=True)
     table = traitlets.Bytes().tag(sync=True)
     grid = traitlets.Dict().tag(sync=True)
@@ -79,9 +86,10 @@ class PaintMask(anywidget.AnyWidget):
             layout={"width": "100%"},
         )
 
-    @traitlets.validate("value")
-    def _fits(self, proposal: dict[str, bytes]) -> bytes:
-        if len(proposal["value"]) != len(self.cells):
+    @traitlets.validate("value", "other", "goal")
+    def _fits(self, proposal: dict[str, Any]) -> bytes:
+        none = proposal["trait"].name != "value" and not proposal["value"]
+        if not none and len(proposal["value"]) != len(self.cells):
             raise SettingError(
                 f"a mask for this picture has {len(self.cells)} bytes, not {len(proposal['value'])}"
             )
@@ -106,6 +114,31 @@ def spread(value: bytes, picture: Picture) -> NDArray[np.float32]:
     """
     painted = np.frombuffer(value, np.uint8).reshape(len(picture.columns), -1)
     return painted.astype(np.float32) @ (_reach(picture) / np.float32(255))
+
+
+def gathered(mask: NDArray[np.float32], spectrum: Spectrum, picture: Picture) -> bytes:
+    """Carry a mask from the bins of the transform to the rows of a picture, for `PaintMask`.
+
+    Each row takes the mask where it is loudest.
+
+    Parameters
+    ----------
+    mask
+        [frames, bins, channels].
+    spectrum
+        The mixture, like the mask.
+    picture
+        The mixture's.
+
+    Returns
+    -------
+    uint8 [columns, rows] as bytes.
+    """
+    masks = mask[..., None]
+    shown = Picture.of(
+        spectrum, masks, ["mask"], stft=picture.stft, rate=picture.rate, axis=picture.axis
+    )
+    return shown.columns[:, 1].tobytes()
 
 
 def _reach(picture: Picture) -> NDArray[np.float32]:

@@ -38,6 +38,9 @@ PLACE = """([time, hertz]) => {
   const frame = canvas.getBoundingClientRect();
   return [frame.x + port.x(box, time), frame.y + port.y(box, hertz)];
 }"""
+SHEET = "document.querySelector('.stemlab-paint').sheet"
+# The picture that one paints on, without its axes.
+SHOWN = f"{SHEET}.image.toDataURL()"
 PAINTED = "document.querySelector('.stemlab-paint').sheet.mask.cells.filter(Boolean).length"
 # The mask at a time, from low to high.
 COLUMN = """(time) => {
@@ -228,6 +231,29 @@ def test_painting(lesson: Notebook) -> None:
     step.changes()
     step.choose("stem", "drums")
     step.changes()
+
+
+def test_what_is_painted_is_heard_and_seen(lesson: Notebook) -> None:
+    """A stroke starts the sound and ends with the mouse's button; a chosen mask is also seen."""
+    page = lesson.page
+    lesson.run("steps[3].player.pause(); steps[3].controls['stem'].value = 'vocals'")
+    cell = page.locator(".jp-CodeCell", has_text="explore.paint").first
+    cell.locator(".stemlab-paint canvas").scroll_into_view_if_needed()
+    cell.get_by_role("button", name="the oracle's", exact=True).click()
+    lesson.wait(f"{SHEET}.model.get('other').byteLength > 0")
+    own = page.evaluate(SHOWN)
+    stroke(lesson, (1.9, 400), (2.6, 400))
+    assert "painting" not in cell.locator(".stemlab-paint .readout").inner_text()
+    lesson.eventually("steps[3].player.playing", "True")
+    lesson.eventually("steps[3].controls['hear'].value", "mine")
+    lesson.wait(f"{SHEET}.model.get('other').byteLength === 0")
+    mine = page.evaluate(SHOWN)
+    assert mine != own
+    cell.get_by_role("button", name="Compare with the goal").click()
+    assert page.evaluate(SHOWN) != mine
+    assert cell.get_by_text("missing").is_visible()
+    cell.screenshot(path=OUT / "masks-goal.png")
+    cell.get_by_role("button", name="Compare with the goal").click()
 
 
 def test_phase(lesson: Notebook) -> None:

@@ -142,6 +142,32 @@ def bring_to_rest(notebook: Notebook, player: str) -> None:
 FLAT = dict.fromkeys(TONES, 0.0)
 
 
+def test_a_player_that_was_out_of_sight_goes_on(notebook: Notebook, player: str) -> None:
+    """JupyterLab does not render cells that are out of sight: clock and play-head resume."""
+    page = notebook.page
+    face = page.locator(".stemlab-player").first
+    clock = face.locator(".time")
+    notebook.run("import IPython; IPython.display.HTML('<div style=\"height: 3000px\"></div>')")
+    notebook.run("print('below')")  # the page shows it
+    notebook.wait("document.querySelector('.stemlab-player').getBoundingClientRect().bottom < -999")
+    page.wait_for_timeout(1500)
+    assert np.abs(notebook.record(player, 0.3)).max() > 0.01
+    face.scroll_into_view_if_needed()
+    first, left = clock.screenshot(), head(notebook)
+    page.wait_for_timeout(1500)
+    assert clock.screenshot() != first  # not only there but drawn
+    assert head(notebook) > left
+    minutes, seconds = clock.inner_text().split(":")
+    assert 60 * int(minutes) + float(seconds) == pytest.approx(now(notebook, player), abs=0.5)
+
+
+def head(notebook: Notebook) -> float:
+    """Return where the first player's play-head stands, in px."""
+    box = notebook.page.locator(".stemlab-player .overview .head").first.bounding_box()
+    assert box is not None
+    return box["x"]
+
+
 def test_tones_arrive_as_they_are(notebook: Notebook, player: str) -> None:
     hears(notebook, player, FLAT)
     assert are(levels(notebook.record(player, 2)), FLAT)

@@ -176,6 +176,21 @@ def test_all_of_the_cells_are_the_sound_whatever_the_window(
         assert snr(heard(step)["kept"], excerpt.mix) > 70
 
 
+@pytest.mark.parametrize(("window", "lines"), [(1024, 1), (4096, 2), (16_384, 2)])
+def test_two_tones_are_seen_apart_where_the_window_is_long(
+    excerpt: Excerpt, opened: list[Experiment], window: int, lines: int
+) -> None:
+    step = explore.windows(excerpt)
+    opened.append(step)
+    draw = step._make("two tones", window, 4, 100).draw
+    assert draw is not None
+    levels = draw().axes[1].images[0].get_array()
+    assert levels is not None
+    column = levels[:, levels.shape[1] // 2]
+    borders = np.flatnonzero(np.diff((column > column.max() - 6).astype(int)) == 1)
+    assert len(borders) == lines
+
+
 def test_long_windows_hear_clicks_before_they_come(
     excerpt: Excerpt, opened: list[Experiment]
 ) -> None:
@@ -218,6 +233,23 @@ def test_a_painted_rectangle_is_heard_and_scored(
     score = excerpt.score("vocals", spread(painted.tobytes(), canvas.picture)[..., None])
     assert score.sdr > 2
     assert f"{score.sdr:.1f} dB" in step.words.value
+
+
+def test_painting_looks_at_the_mask_it_hears_and_starts_the_sound(
+    excerpt: Excerpt, opened: list[Experiment]
+) -> None:
+    step = explore.paint(excerpt)
+    opened.append(step)
+    canvas = step.controls["painted"]
+    move(step, hear="the oracle's")
+    assert canvas.other == canvas.goal
+    move(step, hear="the model's")
+    assert canvas.other not in {canvas.goal, b""}
+    started: list[bool] = []
+    step.player.observe(lambda change: started.append(change["new"]), "playing")
+    move(step, painted=bytes([255]) * len(canvas.cells))
+    assert started == [True]
+    assert (step.controls["hear"].value, canvas.other) == ("mine", b"")
 
 
 def test_its_own_phase_gives_the_stem_back(excerpt: Excerpt, opened: list[Experiment]) -> None:

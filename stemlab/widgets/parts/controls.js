@@ -74,16 +74,20 @@ export function say(node, text) {
 }
 
 /**
- * Draws as often as is worth it: a frame that is asked for costs, even if nothing is drawn.
+ * Draws as often as is worth it: a frame that is asked for costs, even if nothing is drawn. One picture that fails is
+ * not the last.
  * @param {(ms: number) => void} draw @returns {() => void} stops it
  */
 export function frames(draw) {
   let waiting = 0;
   let request = 0;
   const loop = (/** @type {number} */ ms) => {
-    draw(ms);
-    const taken = performance.now() - ms; // a picture that takes long is not followed by as long a rest
-    waiting = setTimeout(() => (request = requestAnimationFrame(loop)), FRAME - taken);
+    try {
+      draw(ms);
+    } finally {
+      const taken = performance.now() - ms; // a picture that takes long is not followed by as long a rest
+      waiting = setTimeout(() => (request = requestAnimationFrame(loop)), FRAME - taken);
+    }
   };
   request = requestAnimationFrame(loop);
   return () => {
