@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import soundfile
 from four_stems import average, live_network
-from four_stems.mixtures import Grid, Mixtures, sides_swapped
+from four_stems.mixtures import TAUGHT, Grid, Mixtures, sides_swapped
 from four_stems.network import BINS, CELLS, STEMS, to_blocks
 from music.pool import write_song
 
@@ -21,6 +22,7 @@ from stemlab.importers import spleeter
 from stemlab.live.model import StreamModel
 from stemlab.model import StemModel, installed_runtimes
 from stemlab.sound.audio import load
+from stemlab.spectral import Stft
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +50,18 @@ magnitude = np.load(folder + "/magnitude.npy")
 model = live_network.build(len(magnitude))
 load_weights(model, weights)
 np.save(folder + "/masks.npy", np.reshape(model(magnitude[None]), (*magnitude.shape, 4)))
+"""
+RESTORED = """
+import sys
+import numpy as np
+from four_stems import network
+from four_stems.train import load_weights
+encoders, weights, folder = sys.argv[1:]
+magnitude = np.load(folder + "/magnitude.npy")
+model = network.build(network.load_encoders(encoders), len(magnitude))
+load_weights(model, weights)
+blocks = np.reshape(model(magnitude[None]), (len(magnitude) // 2, 512, 2, 2, 2, 4))
+np.save(folder + "/masks.npy", blocks.swapaxes(1, 2).reshape(*magnitude.shape, 4))
 """
 
 
@@ -116,6 +130,16 @@ def test_what_is_judged_came_before_what_is_heard(pool: Path) -> None:
     )
     assert same < 0.99
     assert before > 0.9999
+
+
+def test_taught_songs_are_at_times_heard_as_their_teacher_heard_them(tmp_path: Path) -> None:
+    """Else their stems are treated one by one, and meet those of other songs."""
+    sound = np.random.default_rng(0).normal(0, 0.1, (10 * 44_100, 2)).astype(np.float32)
+    write_song(tmp_path, TAUGHT, "song", {"vocals": sound, "other": sound / 2}, "CC0")
+    mixtures = Mixtures(tmp_path, 0, GRID)
+    pairs = [mixtures._together()[0][[0, 3]] for _ in range(12)]
+    untreated = [np.allclose(vocals, 2 * other, atol=1e-3) for vocals, other in pairs]
+    assert 3 < sum(untreated) < 12
 
 
 def test_silence_after_sound_does_not_break_the_compressor(pool: Path) -> None:
@@ -197,6 +221,23 @@ def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None
         for precision in ("float32", "int8")
     )
     assert np.abs(exact - quick).mean() < 0.15 * exact.std()
+
+
+def test_shipped_weights_come_back(pool: Path, tmp_path: Path) -> None:
+    """What is not voice is shared out as `stemlab-4` does; it gives powers of 1.5, not 2."""
+    encoders, weights = tmp_path / "encoders.npz", tmp_path / "weights.npz"
+    run("spleeter_encoders.py", encoders)
+    run("restore.py", encoders, pool, weights, 2)
+    stems = [soundfile.read(file)[0] for file in (pool / "demo" / "whole").glob("*.wav")]
+    magnitude = np.abs(Stft().analyse(np.sum(stems, 0, dtype=np.float32)))[:512, :BINS]
+    np.save(tmp_path / "magnitude.npy", magnitude)
+    command = [sys.executable, "-c", RESTORED, str(encoders), str(weights), str(tmp_path)]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FORGE.parent)}, check=True)
+    restored = np.load(tmp_path / "masks.npy")[..., 1:] ** 0.75
+    shipped = StemModel("stemlab-4").masks(magnitude)[..., 1:]
+    restored, shipped = (each / each.sum(-1, keepdims=True) for each in (restored, shipped))
+    loud = magnitude > np.median(magnitude)
+    assert np.abs(restored - shipped)[loud].mean() < 0.003
 
 
 def test_live_network_knows_in_steps_what_it_knows_as_a_whole(pool: Path, tmp_path: Path) -> None:

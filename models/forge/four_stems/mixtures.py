@@ -38,6 +38,7 @@ BOTH = "bass+other"
 ABSENT = {"vocals": 0.3, "drums": 0.12, "bass": 0.12, "other": 0.08}
 LEVEL = 10 ** (-20 / 20)  # RMS of a stem that met its mixture by chance
 SILENCE = 1e-4
+SONGS_STAND = 25  # batches before new songs are looked for
 APART = 5  # batches between a mixture and itself with its sides swapped
 # Real multitracks are few and worth more than their minutes.
 WORTH = {
@@ -49,7 +50,12 @@ WORTH = {
     "voices-hedgewars": 1.0,
     "voices-fillets": 1.0,
     "voices-speech": 0.3,
+    "singers": 3.0,
+    "taught": 1.0,
+    "trackers": 1.0,
 }
+TAUGHT = "taught"  # songs of which a model told the stems
+AS_TAUGHT = 0.6  # of their mixtures: the song as it is, to learn its teacher's masks
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,8 @@ class Mixtures:
         merged = BOTH in song.stems
         names = ["vocals", "drums", "bass", BOTH if merged else "other"]
         stems = [self._read(song, name, start, speed) for name in names]
+        if song.folder.parent.name == TAUGHT and self._happens(AS_TAUGHT):
+            return np.stack(stems), False
         if "vocals" not in song.stems:
             stems[0] = self._stray("vocals", 10 ** self._chance.uniform(-0.4, 0.2))
         kept = [self._treat(stem, name) for stem, name in zip(stems, STEMS, strict=True)]
@@ -256,7 +264,7 @@ def _produce(
 ) -> None:
     for round_ in range(1_000_000):  # the pool may grow meanwhile: look again now and then
         mixtures = Mixtures(pool, seed + 1000 * round_, grid)
-        for _ in range(100):
+        for _ in range(SONGS_STAND):
             magnitudes, wanted = mixtures.batch(size)
             ready.put((magnitudes, wanted.astype(np.float16)))
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOG_EVERY = 20
-KEEP_EVERY = 200
+KEEP_EVERY = 50
 
 
 def mask_loss(wanted: Any, masks: Any) -> Any:

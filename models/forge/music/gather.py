@@ -17,7 +17,10 @@ samples/NAME, where a NAME is a clone of its origin on GitHub, or its sounds in 
     muldjord-kit    sfzinstruments/DrumGizmo.MuldjordKit (a file for each hit, such as Snare-01:
                     the sum of its microphones; as cloned it is left out)
 
-SoundFonts, drum kits, loops, songs, voices and LMMS come from Debian packages, without a network.
+and singers and songs in real/SOURCE/NAME/{vocals,mixture}.opus, as `music.singers` and
+`music.taught` name them.
+
+SoundFonts, drum kits, loops, songs, voices, modules and LMMS come from Debian, without a network.
 POOL and VALIDATION are laid out as `music.pool` tells; no training may see VALIDATION. Needs the
 extra `forge`.
 """
@@ -27,13 +30,14 @@ from __future__ import annotations
 import importlib
 import shutil
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 FORGE = Path(__file__).resolve().parents[1]
-SOURCES = ("recordings", "voices", "midi", "grooves", "lmms")
+SOURCES = ("recordings", "singers", "trackers", "taught", "voices", "midi", "grooves", "lmms")
 
 PACKAGES = {
     "fluid-soundfont-gm": "/usr/share/sounds/sf2/FluidR3_GM.sf2",
@@ -51,8 +55,28 @@ PACKAGES = {
     "ktuberling-data": "/usr/share/ktuberling/sounds",
     "klettres-data": "/usr/share/klettres",
     "hedgewars-data": "/usr/share/games/hedgewars/Data/Sounds/voices",
+    "singularity-music": "/usr/share/games/singularity/music",
+    "warzone2100-music": "/usr/share/games/warzone2100/music",
+    "bb": "/usr/share/bb",
+    "biniax2-data": "/usr/share/games/biniax2",
+    "bomberclone-data": "/usr/share/games/bomberclone",
+    "circuslinux-data": "/usr/share/games/circuslinux",
+    "flobopuyo": "/usr/share/games/flobopuyo",
+    "freedroid-data": "/usr/share/games/freedroid",
+    "gl-117-data": "/usr/share/games/gl-117",
+    "heroes-sound-tracks": "/usr/share/games/heroes",
+    "madbomber-data": "/usr/share/games/madbomber",
+    "njam-data": "/usr/share/games/njam",
+    "pekka-kana-2-data": "/usr/share/games/pekka-kana-2",
+    "penguin-command": "/usr/share/games/penguin-command",
+    "pingus-data": "/usr/share/games/pingus",
+    "rafkill-data": "/usr/share/games/rafkill",
+    "tecnoballz-data": "/usr/share/games/tecnoballz",
+    "vodovod": "/usr/share/games/vodovod",
+    "pachi-data": "/usr/share/pachi",
 }
 PROGRAMS = ("fluidsynth", "lmms")
+LIBRARIES = {"libopenmpt0": "openmpt"}
 
 
 def main(
@@ -69,15 +93,16 @@ def main(
 
 def missing_folders(data: Path) -> list[str]:
     """Return the folders that the data lack."""
-    wanted = [data / name for name in ("stems", "samples", "midi")]
+    wanted = [data / name for name in ("stems", "samples", "midi", "real")]
     return [f"folder {folder}" for folder in wanted if not folder.is_dir()]
 
 
 def missing_packages() -> list[str]:
     """Return the Debian packages that are not installed."""
     programs = [program for program in PROGRAMS if not shutil.which(program)]
+    libraries = [package for package, name in LIBRARIES.items() if not find_library(name)]
     files = [package for package, file in PACKAGES.items() if not Path(file).exists()]
-    return [f"Debian package {package}" for package in (*programs, *files)]
+    return [f"Debian package {package}" for package in (*programs, *libraries, *files)]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     POOL/<source>/<song>/song.json                       source and licence
 
 A stem without a file is silent. Where a recording holds bass and other as one, ``bass+other.wav``
-stands for both.
+stands for both, and ``drums+bass+other.wav`` where all but the voice is one: in validation alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     Samples = npt.NDArray[np.float32]
 
 RATE = 44_100
-STEMS = ("vocals", "drums", "bass", "other", "bass+other")
+REST = "drums+bass+other"
+STEMS = ("vocals", "drums", "bass", "other", "bass+other", REST)
 PEAK = 10 ** (-1 / 20)
 
 
