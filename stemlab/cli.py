@@ -230,7 +230,7 @@ def bench(
 ) -> None:
     """Measure how fast this machine is."""
     from stemlab import demo
-    from stemlab.live.worker import Live
+    from stemlab.live.model import LIVE, StreamModel
     from stemlab.model import StemModel
     from stemlab.research.bench import bench as bench_song
     from stemlab.research.bench import bench_live
@@ -238,7 +238,7 @@ def bench(
     song = song or demo.path()
     result: Bench | LiveBench
     if live:
-        result = bench_live(song, Live(model) if model else Live(), seconds)
+        result = bench_live(song, StreamModel(model or LIVE), seconds)
         about, rows = _live_table(result)
     else:
         result = bench_song(song, StemModel(model or DEFAULT))
@@ -265,16 +265,11 @@ def _bench_table(result: Bench) -> tuple[str, list[tuple[str, str]]]:
 def _live_table(result: LiveBench) -> tuple[str, list[tuple[str, str]]]:
     """Return a heading and rows."""
     rows = [
-        ("input block", f"{result.input_block_ms:.1f} ms"),
         ("algorithm", f"{result.algorithmic_ms:.1f} ms"),
         ("compute", f"{result.compute_ms:.1f} ms, p99 {result.compute_p99_ms:.1f} ms"),
-        ("round trip", f"{result.turnaround_ms:.1f} ms, p99 {result.turnaround_p99_ms:.1f} ms"),
-        ("buffer", f"{result.buffer_ms:.1f} ms"),
-        ("total", f"{result.total_ms:.1f} ms"),
-        ("masks", f"{result.masks_ms:.1f} ms, p99 {result.masks_p99_ms:.1f} ms"),
         ("dropouts", f"{result.dropouts} of {result.blocks} blocks"),
     ]
-    return f"{result.model} live: {result.setting}", rows
+    return f"{result.model} live", rows
 
 
 @app.command()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets
 
-from stemlab.live.choice import choose
 from stemlab.widgets.live import LivePlayer
 from stemlab.widgets.maskview import MaskView
 from stemlab.widgets.player import StemPlayer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from stemlab.live.choice import Trial
-    from stemlab.live.worker import Live
+PARTS = {
+    "input device": "what the browser reports for the microphone or line-in",
+    "block": "512 samples are gathered before they are separated",
+    "algorithm": "the transform's short window and the model's look-ahead",
+    "limiter": "the master listens ahead, so that nothing clips",
+    "buffer": "what the browser keeps ready for the output",
+    "output device": "what the browser reports for it",
+    "total": "from the microphone to the ear",
+    "measured": "block, algorithm and limiter, found by the hiss that Measure plays in",
+    "compute": "to separate a block, half of them take less; the buffer hides it",
+    "compute p99": "99 of 100 take less; with more than the buffer there are gaps",
+}
+"""What each part of the latency is."""
 
 
 class LiveLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -28,25 +36,34 @@ class LiveLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         The `stemlab.widgets.live.LivePlayer`.
     view
         Its `stemlab.widgets.maskview.MaskView`; None if the player cannot run.
-    trials
-        The settings that were tried for it, the one taken last; empty if it was given one.
     """
 
-    def __init__(self, player: LivePlayer, trials: Sequence[Trial] = ()) -> None:
-        self.player, self.trials = player, trials
-        self.view = MaskView(player) if player.worker else None
-        tried = _told(trials) if trials else None
-        super().__init__([part for part in (player, tried, self.view) if part])
+    def __init__(self, player: LivePlayer) -> None:
+        self.player = player
+        self.view = None if player.error else MaskView(player)
+        super().__init__([part for part in (player, self.view) if part])
+
+    @cached_property
+    def table(self) -> ipywidgets.HTML:
+        """The latency of this machine in its parts, as it is now."""
+        shown = ipywidgets.HTML()
+
+        def show(_change: object = None) -> None:
+            shown.value = _table(self.player.account, self.player.dropouts)
+
+        self.player.observe(show, "account")
+        show()
+        return shown
 
     def close(self) -> None:
-        """Stop listening, and end the process."""
+        """Stop listening."""
         if self.view:
             self.view.close()
         self.player.close()
         super().close()
 
 
-def live(heard: Any = None, *, latency: float = 0.1, setting: Live | None = None) -> LiveLab:
+def live(heard: Any = None) -> LiveLab:
     """Separate a live source.
 
     Parameters
@@ -54,21 +71,11 @@ def live(heard: Any = None, *, latency: float = 0.1, setting: Live | None = None
     heard
         An ipywebrtc stream, or a `StemPlayer`, which is then heard as if it played live; by
         default what is chosen at *Source*: microphone, line-in or another tab.
-    latency
-        Largest algorithmic delay in seconds. The best setting within it for which this machine is
-        fast enough is taken; see `stemlab.live.choice`.
-    setting
-        How to separate, instead.
 
     Returns
     -------
     LiveLab
         What to show; press Start. ``.player`` has faders, account and sources.
-
-    Raises
-    ------
-    SettingError
-        If no setting is within the latency.
 
     Examples
     --------
@@ -77,18 +84,22 @@ def live(heard: Any = None, *, latency: float = 0.1, setting: Live | None = None
         ear = live()
         ear.player.solo("vocals")
         ear.player.account  # what its latency is made of
-        sooner = live(latency=0.05)
     """
-    stream = heard.stream if isinstance(heard, StemPlayer) else heard
-    if setting:
-        return LiveLab(LivePlayer(stream, setting))
-    trials = choose(latency)
-    return LiveLab(LivePlayer(stream, trials[-1].live), trials)
+    return LiveLab(LivePlayer(heard.stream if isinstance(heard, StemPlayer) else heard))
 
 
-def _told(trials: Sequence[Trial]) -> ipywidgets.HTML:
-    """Return what was tried on this machine, and what came of it."""
-    lines = "".join(f"<li>{escape(str(trial))}</li>" for trial in trials)
-    return ipywidgets.HTML(
-        f"<details><summary>Why this setting?</summary><ol>{lines}</ol></details>"
-    )
+def _table(account: dict[str, float | None], gaps: int) -> str:
+    """Return the account as a table, the parts in the order in which sound passes them."""
+    rows = [
+        f"<tr><td>{escape(part)}</td><td>{_milliseconds(account[part])}</td><td>{told}</td></tr>"
+        for part, told in PARTS.items()
+        if part in account
+    ]
+    if not rows:
+        return "Press Start above: then this machine's figures stand here."
+    last = f"<tr><td>gaps</td><td>{gaps}</td><td>since the start</td></tr>"
+    return f"<table><tr><th>part</th><th>ms</th><th></th></tr>{''.join(rows)}{last}</table>"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{1000 * seconds:.1f}"

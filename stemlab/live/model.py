@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from stemlab.masks import Masks
 
+LIVE = "stemlab-4-live"
+"""Name of the model that is taken by default."""
+
 
 class StreamModel:
     """A causal network that computes each frame once.
@@ -27,7 +30,7 @@ class StreamModel:
     Parameters
     ----------
     card
-        The model, by its card, name or the path of its `.tflite` file.
+        The model, by its card, name or the path of its `.tflite` file; by default `LIVE`.
     runtime, threads
         See `stemlab.model.StemModel`; a frame is little work, and one thread does it soonest.
 
@@ -44,7 +47,7 @@ class StreamModel:
     """
 
     def __init__(
-        self, card: Card | str | Path, *, runtime: str | None = None, threads: int = 1
+        self, card: Card | str | Path = LIVE, *, runtime: str | None = None, threads: int = 1
     ) -> None:
         self.card = card if isinstance(card, Card) else find(card)
         if not self.card.streams:

@@ -1,126 +1,125 @@
-"""What a live worker hears and makes, kept in files, sample for sample side by side."""
+"""What is heard live and its stems, kept in files, sample for sample side by side."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
-from threading import Event, Thread
+import contextlib
 from typing import TYPE_CHECKING
 
+import numpy as np
+import soundfile
+
 from stemlab.errors import AudioError
-from stemlab.live.tap import tap
-from stemlab.sound.audio import Writer
+from stemlab.sound.audio import RATE, Reader, writing
+from stemlab.sound.fifo import reblock
 from stemlab.sound.stem_mp4 import StemFileWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from stemlab.live.worker import LiveWorker
     from stemlab.spectral import Samples
 
 INPUT = "input"
-# Seconds between two looks at what has come: the worker holds twelve.
-EVERY = 0.25
+FORMS = ("flac", "stem.mp4")
+"""What a take may be written as."""
 
 
 class LiveRecording:
-    """Writes the input and each stem from now on, until it is stopped.
+    """Writes the input and each stem as they come, into a folder of their own.
 
-    What the worker lost is silent in the stems. They are in a folder of their own, there once it
-    is stopped.
+    The files have their names from the start, and can be read up to the last tenth of a second
+    whatever ends the recording: a full disk, or a process that is killed.
 
     Parameters
     ----------
-    worker
-        What is recorded; it goes on afterwards.
     folder
         Where to; made if need be.
+    stems
+        Their names.
+    rate
+        Samples per second.
     form
         One of `FORMS`: ``"flac"`` for ``input.flac`` and a file for each stem, of 24 bits;
         ``"stem.mp4"`` for one file with the input as its mix, of the folder's name, for DJ programs
-        (AAC, so that stems no longer sum to the input to the last bit).
+        (AAC, so that stems no longer sum to the input to the last bit). It takes the place of the
+        others once all is recorded.
+
+    Attributes
+    ----------
+    length
+        Samples written.
+    error
+        Why no more can be written, in a sentence or ``""``.
 
     Raises
     ------
     AudioError
-        If the folder cannot be made or written to, or a stem file cannot hold so many stems.
+        If the folder cannot be made or written to.
 
     Examples
     --------
-    ::
-
-        recording = LiveRecording(worker, Path("take 1"))
-        …
-        seconds = recording.stop()
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     recording = LiveRecording(Path(home) / "take", ["vocals"])
+    ...     recording.write(np.zeros((44_100, 2)), np.zeros((1, 44_100, 2)))
+    ...     told = recording.stop()
+    ...     sorted(file.name for file in (Path(home) / "take").iterdir())
+    ['input.flac', 'vocals.flac']
     """
 
-    def __init__(self, worker: LiveWorker, folder: Path, form: str = "flac") -> None:
-        self._worker = worker
-        self._start = self._stop = worker.made
-        self._enough, self._error = Event(), ""
-        new = not folder.exists()
-        try:
+    def __init__(
+        self, folder: Path, stems: Sequence[str], rate: int = RATE, form: str = "flac"
+    ) -> None:
+        self.folder, self.stems, self.rate, self.form = folder, list(stems), rate, form
+        self.length, self.error = 0, ""
+        self._files: list[soundfile.SoundFile] = []
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            with ExitStack() as files:
-                self._write = FORMS[form](files, folder, worker)
-                self._files = files.pop_all()
-        except (OSError, AudioError) as error:
-            if new:
-                with suppress(OSError):
-                    folder.rmdir()
-            if isinstance(error, AudioError):
-                raise
-            raise AudioError(
-                f"{folder}: cannot be written ({error.strerror}); choose another folder"
-            ) from error
-        self._thread = Thread(target=self._work, name="stemlab recording", daemon=True)
-        self._thread.start()
+            for path in self._paths:
+                self._files.append(soundfile.SoundFile(path, "w", rate, 2, subtype="PCM_24"))
 
-    def stop(self) -> float:
-        """End it; return how many seconds were recorded.
-
-        Raises
-        ------
-        AudioError
-            If the files could not be written; then there are none.
-        """
-        self._enough.set()
-        self._thread.join()
-        if self._error:
-            raise AudioError(self._error)
-        return (self._stop - self._start) / self._worker.rate
-
-    def _work(self) -> None:
+    def write(self, mix: Samples, stems: Samples) -> None:
+        """Append the input [n, 2] and its stems [stems, n, 2]; nothing after an error."""
+        if self.error:
+            return
         try:
-            with self._files:
-                for start, mix, stems in tap(self._worker, self._start, self._enough, EVERY):
-                    self._write(mix, stems)
-                    self._stop = start + len(mix)
+            for file, sound in zip(self._files, (mix, *stems), strict=True):
+                with writing(self.folder):
+                    file.write(np.nan_to_num(sound).clip(-1, 1))
         except AudioError as error:
-            self._error = str(error)
+            self.error = str(error)
+        else:
+            self.length += len(mix)
 
+    def stop(self) -> str:
+        """End it; return what became of it in a sentence."""
+        for file in self._files:
+            with contextlib.suppress(soundfile.LibsndfileError, AssertionError, OSError):
+                file.close()
+        if self.form == "stem.mp4" and not self.error and self.length:
+            self._join()
+        seconds = f"{self.length / self.rate:.1f} s of input and stems"
+        if self.error:
+            return f"Recording ended, {self.error}. {seconds} are in {self.folder}"
+        return f"{seconds} saved in {self.folder}"
 
-def _flacs(
-    files: ExitStack, folder: Path, worker: LiveWorker
-) -> Callable[[Samples, Samples], None]:
-    writers = [
-        files.enter_context(Writer(folder / f"{name}.flac", worker.rate))
-        for name in (INPUT, *worker.stems)
-    ]
+    @property
+    def _paths(self) -> list[Path]:
+        return [self.folder / f"{name}.flac" for name in (INPUT, *self.stems)]
 
-    def write(mix: Samples, stems: Samples) -> None:
-        for writer, sound in zip(writers, (mix, *stems), strict=True):
-            writer.write(sound)
-
-    return write
-
-
-def _stem_file(
-    files: ExitStack, folder: Path, worker: LiveWorker
-) -> Callable[[Samples, Samples], None]:
-    path = folder / f"{folder.name}.stem.mp4"
-    return files.enter_context(StemFileWriter(path, worker.stems, worker.rate)).write
-
-
-# What a take may be written as.
-FORMS = {"flac": _flacs, "stem.mp4": _stem_file}
+    def _join(self) -> None:
+        """Put a stem file in the place of the others, or tell why they stay."""
+        path = self.folder / f"{self.folder.name}.stem.mp4"
+        try:
+            with contextlib.ExitStack() as stack:
+                readers = [stack.enter_context(Reader(path, self.rate)) for path in self._paths]
+                writer = stack.enter_context(StemFileWriter(path, self.stems, self.rate))
+                blocks = (reblock(reader.blocks(), self.rate) for reader in readers)
+                for mix, *stems in zip(*blocks, strict=True):
+                    writer.write(mix, np.stack(stems))
+        except AudioError as error:
+            self.error = str(error)
+        else:
+            for flac in self._paths:
+                flac.unlink()

@@ -103,8 +103,8 @@ class Picture:
         Which columns are known, bool [columns].
     stride
         Frames per column; more than 1 only for songs of more than 32 768 frames.
-    first
-        Number of the first column, 0 but for a `stemlab.pictures.rolling.RollingPicture`.
+    starts, stop
+        The first bin of each row, and the end of the last row's.
 
     Examples
     --------
@@ -135,11 +135,10 @@ class Picture:
         axis = axis or Axis()
         self.axis = Axis(axis.scale, axis.low, min(axis.high, rate / 2), axis.rows)
         self.stride = max(1, -(-frames // MOST_COLUMNS))
-        self.first = 0
         columns = -(-frames // self.stride)
         self.columns: Columns = np.zeros((columns, 1 + len(stems), axis.rows), np.uint8)
         self.painted = np.zeros(columns, bool)
-        self._starts, self._stop = _bins(self.axis, rate / self.stft.n_fft, self.stft.bins)
+        self.starts, self.stop = _bins(self.axis, rate / self.stft.n_fft, self.stft.bins)
 
     @classmethod
     def of(
@@ -288,10 +287,10 @@ class Picture:
     def _cells(self, spectrum: Spectrum, masks: Masks | None) -> Columns:
         """Pack frames to bytes, [frames, 1 + stems, rows]."""
         power = np.square(spectrum.real) + np.square(spectrum.imag)
-        bins = _loudest(power.mean(2)[:, : self._stop], self._starts)
+        bins = _loudest(power.mean(2)[:, : self.stop], self.starts)
         rows = (np.arange(len(spectrum))[:, None], bins)
         power = power[rows]
-        cells = np.empty((len(spectrum), 1 + len(self.stems), len(self._starts)), np.uint8)
+        cells = np.empty((len(spectrum), 1 + len(self.stems), len(self.starts)), np.uint8)
         full = np.float32(self.stft.taper.sum() / 2)
         cells[:, 0] = level_bytes(power.mean(2) / full**2)
         if masks is not None:

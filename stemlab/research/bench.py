@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemlab.live.worker import LiveWorker, be_prompt
+from stemlab.live.separator import LiveSeparator
 from stemlab.masks import apply, extend
 from stemlab.research.account import peak_memory
 from stemlab.separator import Separator
@@ -21,17 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from stemlab.live.worker import Live
+    from stemlab.live.model import StreamModel
     from stemlab.model import StemModel
     from stemlab.spectral import Samples
 
 # Each stage is timed on so much of the song, the best of a few runs.
 EXCERPT = 12.0
 RUNS = 3
-# Live, in samples: what is pushed at once, and how much later than it could a player reads.
-INPUT_BLOCK, BUFFER = 512, 1024
-# Seconds to wait for the stems of the last block.
-PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -87,130 +85,88 @@ def bench(song: Path, model: StemModel) -> Bench:
 
 @dataclass(frozen=True)
 class LiveBench:
-    """What live separation costs, measured on this machine with a worker, without a browser.
+    """What live separation costs natively, measured on this machine; the page does it in wasm.
 
     Attributes
     ----------
-    model, setting
-        What ran, and how.
+    model
+        What ran.
     algorithmic_ms
         Delay on an infinitely fast machine: the synthesis window and the look-ahead.
-    input_block_ms
-        Sound that is gathered before it is pushed.
     compute_ms, compute_p99_ms
-        From sound's coming to the worker to its stems, median and 99th percentile.
-    turnaround_ms, turnaround_p99_ms
-        From a block's pushing until its stems can be read: the way to the worker and back, and the
-        computing between.
-    buffer_ms
-        How much later than that a player reads, so that it does not run dry.
-    total_ms
-        From a sample's coming to its stems' being played: algorithm, input block and buffer.
-    masks_ms, masks_p99_ms
-        A run of the model: where it reads windows, the sound does not wait for it.
+        To separate a block, median and 99th percentile.
     blocks, dropouts
-        Blocks that were played, and those among them that were not there in time.
-    restarts
-        How often a worker ended.
+        Blocks of a hop that were separated, and those among them whose stems were not there before
+        the next block came.
     """
 
     model: str
-    setting: str
     algorithmic_ms: float
-    input_block_ms: float
     compute_ms: float
     compute_p99_ms: float
-    turnaround_ms: float
-    turnaround_p99_ms: float
-    buffer_ms: float
-    total_ms: float
-    masks_ms: float
-    masks_p99_ms: float
     blocks: int
     dropouts: int
-    restarts: int
 
 
-def bench_live(song: Path, live: Live, seconds: float = 10) -> LiveBench:
-    """Play a song to a live worker as if it came from a microphone, and its stems.
+def bench_live(song: Path, model: StreamModel, seconds: float = 10) -> LiveBench:
+    """Separate a song as if it came from a microphone, block by block as the clock goes.
 
     Raises
     ------
     AudioError
         If the song cannot be read.
-    StemlabError
-        If the worker cannot be started.
     """
-    with LiveWorker(live) as worker:
-        with Reader(song, worker.rate) as reader:
-            count = int(seconds * worker.rate)
-            mix = next(reblock(reader.blocks(), count))
-        late = worker.delay + INPUT_BLOCK + BUFFER
-        with ThreadPoolExecutor(1, initializer=be_prompt) as sound_card:
-            dropouts, turnaround = sound_card.submit(_perform, worker, mix, count, late).result()
-        second = 1000 / worker.rate
-        compute, turned, masks = (
-            [float(value) for value in np.percentile(times, (50, 99)) * 1000]
-            for times in (worker.compute, turnaround, worker.runs)
-        )
-        return LiveBench(
-            model=live.model,
-            setting=worker.setting,
-            algorithmic_ms=worker.delay * second,
-            input_block_ms=INPUT_BLOCK * second,
-            compute_ms=compute[0],
-            compute_p99_ms=compute[1],
-            turnaround_ms=turned[0],
-            turnaround_p99_ms=turned[1],
-            buffer_ms=BUFFER * second,
-            total_ms=late * second,
-            masks_ms=masks[0],
-            masks_p99_ms=masks[1],
-            blocks=len(dropouts),
-            dropouts=sum(dropouts),
-            restarts=worker.restarts,
-        )
+    card = model.card
+    with Reader(song, card.sample_rate) as reader:
+        mix = next(reblock(reader.blocks(), int(seconds * card.sample_rate)))
+    separator = LiveSeparator(model)
+    count = int(seconds * card.sample_rate / card.hop)
+    with ThreadPoolExecutor(1, initializer=_be_prompt) as sound_card:
+        took, late = sound_card.submit(_perform, separator, mix, count).result()
+    gc.unfreeze()
+    median, worst = (float(value) for value in np.percentile(took, (50, 99)) * 1000)
+    return LiveBench(
+        model=card.name,
+        algorithmic_ms=1000 * separator.delay / card.sample_rate,
+        compute_ms=median,
+        compute_p99_ms=worst,
+        blocks=count,
+        dropouts=sum(late),
+    )
 
 
-def _perform(
-    worker: LiveWorker, mix: Samples, count: int, late: int
-) -> tuple[list[bool], list[float]]:
-    """Push a sound, over and over, and read its stems `late` samples later, by the clock.
+def _perform(separator: LiveSeparator, mix: Samples, count: int) -> tuple[list[float], list[bool]]:
+    """Push a sound, over and over, by the clock.
 
     Returns
     -------
-    Whether each block read was missing, and the seconds from each push to its stems.
+    The seconds that each block took, and whether its stems came later than the next block.
     """
-    dropouts, turnaround = [], []
-    pushed: deque[tuple[int, float]] = deque()
+    hop = separator.stft.hop
+    length = hop / separator.model.card.sample_rate
+    took, late = [], []
     begin = time.perf_counter()
-    # One sample short of whole hops, so that it is the worst case: each waits for a hop to fill.
-    for stop in range(INPUT_BLOCK - 1, count, INPUT_BLOCK):
-        block = mix.take(range(max(0, stop - INPUT_BLOCK), stop), axis=0, mode="wrap")
-        _sleep_until(begin + stop / worker.rate)
-        worker.push(block)
-        pushed.append((stop - worker.delay, time.perf_counter()))
-        if stop >= late:
-            dropouts.append(_missing(worker, stop - late))
-        following = begin + (stop + INPUT_BLOCK) / worker.rate
-        worker.wait(stop - worker.delay, following - time.perf_counter())
-        while pushed and worker.made >= pushed[0][0]:
-            turnaround.append(time.perf_counter() - pushed.popleft()[1])
-    while pushed and worker.wait(pushed[0][0], PATIENCE):
-        turnaround.append(time.perf_counter() - pushed.popleft()[1])
-    return dropouts, turnaround
+    for number in range(count):
+        block = mix.take(range(number * hop, (number + 1) * hop), axis=0, mode="wrap")
+        due = begin + number * length
+        time.sleep(max(0, due - time.perf_counter()))
+        clock = time.perf_counter()
+        separator.push(block)
+        took.append(time.perf_counter() - clock)
+        late.append(time.perf_counter() > due + length)
+    return took, late
 
 
-def _missing(worker: LiveWorker, first: int) -> bool:
-    """Whether the stems of the block from sample `first` on are not there, or were lost."""
-    lost = worker.gap
-    silent = first < lost.stop and lost.start < first + INPUT_BLOCK
-    return silent or worker.read(first, INPUT_BLOCK) is None
+def _be_prompt() -> None:
+    """Have this thread do at once what it has to, as the threads of audio programs do.
 
-
-def _sleep_until(moment: float) -> None:
-    if (left := moment - time.perf_counter()) > 0:
-        time.sleep(left)
+    Linux allows it to whom ``ulimit -r`` is above 0. And the garbage collector no longer looks
+    through what is there by now, which takes it longer than a buffer lasts, until `gc.unfreeze`.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    gc.collect()
+    gc.freeze()
 
 
 def _stages(song: Path, separator: Separator) -> dict[str, float]:

@@ -41,5 +41,5 @@ def module(*names: str) -> str:
     return "\n".join(_IMPORT.sub("", source(name)) for name in ordered)
 
 
-WORKLET = module("engine/worklet.js", "engine/liveworklet.js")
-"""The audio thread of players and of live input; a page loads it once for all."""
+WORKLET = module("engine/worklet.js")
+"""The audio thread of players; a page loads it once for all."""

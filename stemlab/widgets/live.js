@@ -1,69 +1,122 @@
-// LivePlayer's page side: a source's sound goes to the kernel, its stems come back and are mixed here.
+// LivePlayer's page side: a source's sound is separated and mixed in an audio thread of its own.
 
-import { audio, Master, page } from "./engine/output.js";
+import { Master, page, unique } from "./engine/output.js";
+import { Account } from "./engine/live/account.js";
+import { measure } from "./engine/live/measure.js";
+import { fetchEngine, listening, separating } from "./engine/live/node.js";
+import { Outbox } from "./engine/live/outbox.js";
 import { button, element, frames, meter, percent, press, say, slider } from "./parts/controls.js";
 import { keepKeys } from "./parts/keys.js";
 import { Faders, LEVEL, showFaders, stemRow } from "./parts/faders.js";
 import { HEARD, inputs, MICROPHONE, open, reason, TAB } from "./engine/inputs.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
-/** @typedef {{heard: number, behind: number, arrival: number, dropouts: number, input: number, wide: number, sounding: boolean, peaks: number[]}} Report */
+/**
+ * @typedef {{run: number, time: number, heard: number, healed: number, input: number, wide: number, took: number[],
+ *   columns: [string, number, Uint8Array][], peaks: number[]}} Report
+ * @typedef {{context: AudioContext, node: AudioWorkletNode, master: Master, monitor: GainNode,
+ *   card: import("./engine/live/separator.js").Card}} Chain
+ */
 
-const TOLD = 500; // ms between two accounts to the kernel
-const BACKLOG = 1.5; // seconds of sound under way at most
-const WAITED = 5; // seconds without stems after which that is mentioned
+const TOLD = 500; // ms between two accounts
 const NAMES = /** @type {Record<string, string>} */ ({
   [MICROPHONE]: "Microphone or line-in", [TAB]: "Another browser tab …", [HEARD]: "The notebook’s own sound",
 });
 const FORMS = ["flac", "stem.mp4"];
 const JUDGED = 40; // reports, about a second of sound, after which it is clear whether it is mono
+/** @type {Report} */
+const NOTHING = { run: 0, time: 0, heard: 0, healed: 0, input: 0, wide: 0, took: [], columns: [], peaks: [] };
 
-/** One live source on this page: its way to the kernel and back to the ears. */
+/** One live source on this page: its way to the ears, with an audio thread of its own. */
 class Live extends Faders {
-  /** @param {Model} model @param {AudioContext} context */
-  constructor(model, context) {
+  /** @param {Model} model */
+  constructor(model) {
     super(model);
-    this.context = context;
-    this.master = new Master(context);
-    this.line = "";
     this.views = 0;
     this.dead = false;
+    /** @type {Chain | null} */
+    this.chain = null;
+    /** @type {Account | null} */
+    this.account = null;
+    this.outbox = new Outbox((block) => this.send(block));
+    this.line = unique(); // which numbers the samples in the outbox
+    /** @type {Promise<any>} */
+    this.loaded = Promise.resolve();
     /** @type {MediaStreamAudioSourceNode | null} */
     this.source = null;
     /** @type {import("./engine/inputs.js").Opened | null} */
     this.opened = null;
     this.judged = 0; // reports of sound, both sides the same so far; negative once they were not
-    this.trouble = "";
-    this.told = this.news = this.turn = 0;
-    this.sent = this.made = 0; // samples sent to the kernel, and up to which stems have come
-    this.base = NaN; // the line's first sample among all that the kernel has heard
-    this.time = 0; // seconds heard, of all lines
-    /** @type {Report} */
-    this.report = { heard: 0, behind: 0, arrival: 0, dropouts: 0, input: 0, wide: 0, sounding: false, peaks: [] };
-    /** @type {AudioWorkletNode | null} */
-    this.node = null;
+    this.trouble = this.failure = ""; // with the source, with the audio thread
+    this.told = this.turn = 0;
+    /** @type {number | null | undefined} */
+    this.measured = undefined; // seconds of the chain; null if they were not found
+    /** @type {Map<string, (first: number, bytes: Uint8Array) => void>} */
+    this.viewers = new Map();
+    this.report = NOTHING;
     this.ending = new AbortController();
     this.ended = { signal: this.ending.signal };
-    // The input is never heard aloud by itself: loudspeaker and microphone would howl.
-    this.monitor = new GainNode(context, { gain: 0 });
-    this.master.output.connect(this.monitor).connect(context.destination);
   }
 
-  /** Follows the model from now on. */
+  /** Follows the model from now on, and gets the audio thread ready meanwhile. */
   start() {
     const { model } = this;
     this.follow();
-    this.master.setLevel(model.get("master"));
-    model.on("change:master", () => this.master.setLevel(model.get("master")));
     model.on("change:running change:owner change:source change:heard", () => this.obey());
     model.on("change:heard", () => this.list());
-    model.on("change:aloud", () => this.applyMonitor());
-    model.on("msg:custom", (message, buffers) => this.put(message, buffers));
     model.on("comm_live_update", () => this.checkKernel());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.list(), this.ended);
+    this.loaded = this.load().catch((error) => (this.failure = error.message));
     this.list();
-    this.applyMonitor();
     this.obey();
+  }
+
+  async load() {
+    const { model } = this;
+    const engine = (page().engine ??= await fetchEngine(model));
+    const context = await listening(engine.card.sample_rate, model.get("_worklet"), engine.text);
+    const node = await separating(context, engine);
+    if (this.ending.signal.aborted) return void context.close();
+    // The input is never heard aloud by itself: loudspeaker and microphone would howl.
+    const monitor = new GainNode(context, { gain: 0 });
+    this.chain = { context, node, master: new Master(context), monitor, card: engine.card };
+    node.port.onmessage = ({ data }) => ("run" in data ? this.hear(data) : this.outbox.put(data));
+    this.wire(this.chain);
+    page().players.set(model.get("_key"), this.shown(this.chain));
+  }
+
+  /** @param {Chain} chain */
+  wire({ context, node, master, monitor }) {
+    const { model } = this;
+    node.connect(master.input);
+    master.output.connect(monitor).connect(context.destination);
+    const loud = () => monitor.gain.setTargetAtTime(model.get("aloud") ? 1 : 0, context.currentTime, 0.005);
+    const level = () => master.setLevel(model.get("master"));
+    model.on("change:master", level);
+    model.on("change:aloud", loud);
+    model.on("change:recording", () => node.port.postMessage({ mark: model.get("recording") }));
+    model.on("change:_kept", () => this.keep());
+    model.on("msg:custom", ({ kind }) => {
+      if (kind === "taken") this.outbox.acknowledge();
+      if (kind === "measure") this.measure();
+    });
+    level();
+    loud();
+    this.applyGains();
+    this.keep();
+  }
+
+  /** What other widgets of this page may know. @param {Chain} chain */
+  shown({ context, master }) {
+    const live = this;
+    return {
+      output: master.output, context, live,
+      now: () => live.report.time,
+      gains: () => live.gains(),
+      get playing() {
+        return live.playing;
+      },
+    };
   }
 
   /** Tells which sources there are. */
@@ -74,64 +127,73 @@ class Live extends Faders {
   }
 
   applyGains() {
-    this.node?.port.postMessage({ gains: this.pairs() });
+    this.chain?.node.port.postMessage({ gains: this.pairs() });
   }
 
-  applyMonitor() {
-    this.monitor.gain.setTargetAtTime(this.model.get("aloud") ? 1 : 0, this.context.currentTime, 0.005);
+  /**
+   * Has a picture's columns handed on as they are made, to a viewer of some name; with no rows no more.
+   * @param {string} viewer @param {import("./engine/live/columns.js").Rows | null} rows
+   * @param {(first: number, bytes: Uint8Array) => void} put
+   */
+  watch(viewer, rows, put) {
+    if (rows) this.viewers.set(viewer, put);
+    else this.viewers.delete(viewer);
+    this.chain?.node.port.postMessage({ view: viewer, rows });
   }
 
-  /** What would come back too late is left out, so that the kernel can catch up. @param {{start: number, sound: Float32Array}} block */
-  send({ start, sound }) {
-    if (this.sent - this.made > BACKLOG * this.rate) return;
-    this.sent = start + sound.length / 2;
-    this.model.send({ kind: "sound", line: this.line, start }, undefined, [sound]);
+  /** Has blocks of all that is separated sent to the kernel, if it wants them; each time they are a line of their own. */
+  keep() {
+    const keep = this.model.get("_kept");
+    this.line = unique();
+    this.outbox = new Outbox((block) => this.send(block));
+    this.chain?.node.port.postMessage({ keep });
+    if (keep && this.model.get("recording")) this.chain?.node.port.postMessage({ mark: true });
   }
 
-  /** @param {any} message @param {DataView[]} buffers */
-  put(message, buffers) {
-    if (message.kind !== "stems" || message.line !== this.line) return;
-    this.news = performance.now();
-    const { buffer, byteOffset, byteLength } = buffers[0];
-    const stems = new Int16Array(buffer.slice(byteOffset, byteOffset + byteLength));
-    this.base = message.base;
-    this.made = message.start + stems.length / (2 * this.stems.length);
-    this.node?.port.postMessage({ start: message.start, stems }, [stems.buffer]);
+  /** @param {import("./engine/live/outbox.js").Block} block */
+  send(block) {
+    if ("mark" in block) this.model.send({ kind: "mark", on: block.mark });
+    else this.model.send({ kind: "sound", line: this.line, start: block.start }, undefined, [block.sound]);
   }
 
   /** @param {Report} report */
   hear(report) {
+    if (report.run !== this.turn) return;
     this.report = report;
-    if (this.playing) this.time = (this.base + report.heard - report.behind) / this.rate;
+    for (const [viewer, first, bytes] of report.columns) this.viewers.get(viewer)?.(first, bytes);
+    this.account?.hear(report.took);
     if (report.wide > 0) this.judged = -1;
     else if (report.input > 0.001 && this.judged >= 0) this.judged++;
     const time = performance.now();
     if (!this.source || time - this.told < TOLD) return;
     this.told = time;
-    const { rate } = this;
-    const device = this.track?.getSettings();
-    this.set({
-      dropouts: report.dropouts,
-      _page: {
-        behind: report.behind / rate,
-        arrival: report.arrival / rate,
-        output: this.context.outputLatency || this.context.baseLatency,
-        input: /** @type {any} */ (device)?.latency ?? null,
-      },
-    });
+    this.tell();
+  }
+
+  /** Renews the account. */
+  tell() {
+    const { account, measured } = this;
+    if (!account) return;
+    const device = /** @type {any} */ (this.track?.getSettings());
+    const parts = account.parts(device?.latency ?? null);
+    this.set({ dropouts: account.gaps, account: measured === undefined ? parts : { ...parts, measured } });
+  }
+
+  /** Plays a hiss into the chain and tells after how long it came out. */
+  async measure() {
+    const { chain, source } = this;
+    if (!source || !chain) return;
+    this.measured = await measure(chain.context, chain.node, chain.master.output);
+    this.tell();
   }
 
   get rate() {
-    return this.context.sampleRate;
+    return this.model.get("rate");
   }
 
   /** Whether stems are played. */
   get playing() {
-    return this.source !== null && this.report.sounding;
-  }
-
-  now() {
-    return this.time;
+    return this.source !== null && this.report.run === this.turn && this.report.heard > 0;
   }
 
   get track() {
@@ -152,49 +214,43 @@ class Live extends Faders {
     const turn = ++this.turn;
     this.disconnect();
     await null;
-    if (turn !== this.turn || !this.model.get("running") || this.dead) return;
+    if (turn !== this.turn || !this.model.get("running")) return;
     if (!this.model.get("owner")) return this.set({ owner: page().page });
     if (!this.mine) return;
     this.trouble = "";
-    this.context.resume();
     try {
       const opened = await open(this.model);
-      if (turn === this.turn) this.connect(opened);
+      await this.loaded;
+      if (turn === this.turn && this.chain) this.connect(opened, this.chain);
       else release(opened);
     } catch (error) {
       if (turn === this.turn) this.fail(reason(error, this.model.get("source")));
     }
   }
 
-  /** @param {import("./engine/inputs.js").Opened} opened */
-  connect(opened) {
+  /** @param {import("./engine/inputs.js").Opened} opened @param {Chain} chain */
+  connect(opened, { context, node, card }) {
     const { stream } = (this.opened = opened);
     const { track } = this;
     if (!track || track.readyState === "ended") throw new Error("it has no sound, or has ended.");
     track.onended = () => this.fail("The source has ended: it was unplugged, or its tab was closed. Press Start when it is back.");
     this.list();
-    this.line = Math.random().toString(36).slice(2);
-    this.news = performance.now();
-    this.sent = this.made = this.judged = 0;
-    this.report = { ...this.report, sounding: false };
-    this.node = new AudioWorkletNode(this.context, "stemlab-live", {
-      outputChannelCount: [2], channelCount: 2, channelCountMode: "explicit",
-      processorOptions: { stems: this.stems.length },
-    });
-    this.node.port.onmessage = ({ data }) => ("sound" in data ? this.send(data) : this.hear(data));
-    this.applyGains();
-    this.source = this.context.createMediaStreamSource(stream);
-    this.source.connect(this.node).connect(this.master.input);
+    this.judged = 0;
+    this.report = { ...NOTHING, time: this.report.time };
+    this.account = new Account(card, context);
+    node.port.postMessage({ begin: this.turn });
+    this.source = context.createMediaStreamSource(stream);
+    this.source.connect(node);
+    context.resume();
   }
 
   disconnect() {
     this.source?.disconnect();
-    this.node?.disconnect();
-    this.node?.port.postMessage({ close: true });
-    this.source = this.node = null;
+    this.source = null;
     if (this.track) this.track.onended = null;
     if (this.opened) release(this.opened);
     this.opened = null;
+    this.chain?.context.suspend(); // silence need not be separated
   }
 
   /** @param {string} trouble */
@@ -204,22 +260,27 @@ class Live extends Faders {
     this.set({ running: false });
   }
 
+  /** The sound does not need the kernel. */
   async checkKernel() {
     const model = await this.model.widget_manager.get_model(this.model.get("_key"));
     this.dead = !(/** @type {any} */ (model).comm_live);
-    this.obey();
   }
 
   /** One plain sentence on what is wrong, or "". */
   complaint() {
-    if (this.dead) return "The kernel has stopped: run the cell again.";
-    if (this.model.get("error") || this.trouble) return this.model.get("error") || this.trouble;
-    if (this.model.get("running") && !this.mine) return "Another page is listening: press Start to listen here instead.";
-    if (!this.source) return "";
-    if (this.context.state === "suspended") return "The browser needs a click before it listens: click here.";
-    if (performance.now() - this.news > 1000 * WAITED)
-      return "No stems come back: the kernel is busy with a cell, or this machine is too slow.";
-    return this.model.get("notice");
+    const { model } = this;
+    if (model.get("error") || this.failure || this.trouble) return model.get("error") || this.failure || this.trouble;
+    if (this.dead) return this.mourning();
+    if (model.get("running") && !this.mine) return "Another page is listening: press Start to listen here instead.";
+    if (this.source && this.chain?.context.state === "suspended") return "The browser needs a click before it listens: click here.";
+    return model.get("notice");
+  }
+
+  /** What a kernel that has stopped means. */
+  mourning() {
+    if (!this.chain) return "The kernel has stopped: run the cell again.";
+    const taken = this.model.get("recording") ? `what was recorded is in ${this.model.get("folder")}` : "nothing can be recorded";
+    return `The kernel has stopped: the sound goes on, ${taken}. Run the cell again.`;
   }
 
   /** What is heard, and what to know about it. */
@@ -232,6 +293,7 @@ class Live extends Faders {
       name,
       ...(rate === this.rate ? [] : [`${rate / 1000} kHz, which the browser brings to ${this.rate / 1000}`]),
       ...(this.judged >= JUDGED ? ["mono: both ears hear the same, equally loud"] : []),
+      ...(this.report.healed ? [`${this.report.healed} samples were no numbers and are silent`] : []),
       ...this.hints(),
     ].join(" · ");
   }
@@ -246,8 +308,7 @@ class Live extends Faders {
     this.turn++;
     this.disconnect();
     this.ending.abort();
-    this.monitor.disconnect();
-    this.master.close();
+    this.chain?.context.close();
   }
 }
 
@@ -282,16 +343,18 @@ class Face {
     this.meters = [meter(), meter()];
     this.complaint = element("span", { class: "complaint", role: "alert" });
     this.description = element("div", { class: "description", role: "status", "aria-label": "What is heard" });
-    this.bill = element("div", { class: "bill" });
+    this.bill = element("span", { class: "parts" });
+    const measure = button("Measure block, algorithm and limiter by a hiss that is played in", "Measure", () => live.measure());
+    const account = element("div", { class: "bill" }, this.bill, measure);
     const top = element("div", { class: "transport live" }, this.go, this.source, this.inputMeter.node, this.aloud, this.record,
       this.form, this.state);
     const foot = element("div", { class: "foot" }, element("span", { class: "name" }, "Master"), this.level.input,
       this.figure, ...this.meters.map((one) => one.node), this.complaint);
     this.root = element("div", {
       class: "stemlab-player stemlab-live", role: "group", "aria-label": "Live separation", tabindex: "0",
-      onpointerdown: () => live.context.resume(),
+      onpointerdown: () => live.source && live.chain?.context.resume(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
-    }, top, this.description, ...this.rows.map((row) => row.node), foot, this.bill, this.saved);
+    }, top, this.description, ...this.rows.map((row) => row.node), foot, account, this.saved);
     el.append(element("div", { class: "stemlab-frame" }, this.root));
   }
 
@@ -338,9 +401,9 @@ class Face {
     press(this.record, model.get("recording"));
     this.form.value = model.get("form");
     this.form.disabled = model.get("recording");
-    say(this.saved, model.get("recording") ? "Recording …" : model.get("saved"));
+    say(this.saved, model.get("recording") ? `Recording to ${model.get("folder")} …` : model.get("saved"));
     this.bill.replaceChildren(...Object.entries(model.get("account")).map(([part, seconds]) =>
-      element("span", {}, `${part} `, element("b", {}, seconds === null ? "unknown" : `${(1000 * seconds).toFixed(0)} ms`))));
+      element("span", {}, `${part} `, element("b", {}, seconds === null ? "unknown" : `${(1000 * seconds).toFixed(1)} ms`))));
   }
 
   showSources() {
@@ -353,15 +416,23 @@ class Face {
 
   draw() {
     const { live } = this;
-    const { report } = live;
-    this.inputMeter.show(report.input);
-    this.rows.forEach((row, s) => row.peak.show(report.peaks[s] ?? 0));
-    this.meters.forEach((one, side) => one.show(live.master.peaks[side]));
-    const late = report.behind ? `${((1000 * report.behind) / live.rate).toFixed(0)} ms delay` : "measuring the delay…";
-    const drops = `${report.dropouts} dropout${report.dropouts === 1 ? "" : "s"}`;
-    say(this.state, live.source ? `${late} · ${drops}` : "stopped");
+    const { report, chain } = live;
+    this.inputMeter.show(live.source ? report.input : 0);
+    this.rows.forEach((row, s) => row.peak.show(live.source ? (report.peaks[s] ?? 0) : 0));
+    this.meters.forEach((one, side) => one.show(chain?.master.peaks[side] ?? 0));
+    say(this.state, this.summary());
     say(this.complaint, live.complaint());
     say(this.description, live.description());
+  }
+
+  /** How late the stems are, and whether there were gaps. */
+  summary() {
+    const { live } = this;
+    if (!live.chain) return live.failure ? "" : "loading …";
+    if (!live.source) return "stopped";
+    const { total } = this.model.get("account");
+    const gaps = this.model.get("dropouts");
+    return total ? `${(1000 * total).toFixed(0)} ms delay · ${gaps} gap${gaps === 1 ? "" : "s"}` : "starting …";
   }
 }
 
@@ -369,19 +440,10 @@ class Face {
 const LIVES = new Map();
 
 /** @param {{model: Model}} props */
-async function initialize({ model }) {
+function initialize({ model }) {
   if (!model.get("rate")) return undefined;
-  const context = await audio(model.get("_worklet"), model.get("rate"));
-  const live = new Live(model, context);
+  const live = new Live(model);
   LIVES.set(model.get("_key"), live);
-  page().players.set(model.get("_key"), {
-    output: live.master.output, context, live,
-    now: () => live.now(),
-    gains: () => live.gains(),
-    get playing() {
-      return live.playing;
-    },
-  });
   live.start();
   return () => {
     live.close();

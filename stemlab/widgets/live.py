@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import gc
+import gzip
+import json
 import uuid
 from datetime import datetime
 from pathlib import Path
-from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -16,12 +15,14 @@ import numpy as np
 import traitlets as t
 
 from stemlab.errors import SettingError, StemlabError
-from stemlab.library.store import STEPS
+from stemlab.live.model import LIVE
 from stemlab.live.recording import FORMS, LiveRecording
-from stemlab.live.tap import LiveSpectra
-from stemlab.live.worker import Live, LiveWorker, be_prompt
+from stemlab.live.spectra import LiveSpectra
+from stemlab.model import find
+from stemlab.separator import with_rest
 from stemlab.spectral import Stft
 from stemlab.widgets import WORKLET, module, source
+from stemlab.widgets.engine.live.worklet import wasm, worklet
 from stemlab.widgets.parts.faders import Faders
 
 if TYPE_CHECKING:
@@ -30,23 +31,23 @@ if TYPE_CHECKING:
     from stemlab.separator import StemBlock
     from stemlab.spectral import Samples
 
-WAIT = 0.1  # seconds between looks whether the player was closed
-SILENCE = 4096  # samples that are filled in at once: the worker takes no more than half a second
+SILENCE = 65_536  # samples that are filled in at once
 
 
 class LivePlayer(Faders):
     """Plays a live source with a fader for each stem, a known time late.
 
-    The page sends the sound in blocks; a process separates it; the page mixes the stems that come
-    back. It is silent until `aloud` is set: a loudspeaker beside a microphone would howl.
+    The page separates it, in its audio thread: neither a kernel that computes nor a page that is
+    busy makes a gap. It is silent until `aloud` is set: a loudspeaker beside a microphone would
+    howl.
 
     Parameters
     ----------
     heard
         An ipywebrtc stream of the notebook to listen to, such as an `AudioStream` or a player's
         ``stream``; by default the microphone.
-    live
-        How to separate; by default with the fast model.
+    model
+        What separates: a model for live sound, by its name or the path of its file.
 
     Attributes
     ----------
@@ -71,27 +72,32 @@ class LivePlayer(Faders):
     form
         What a take is written as: ``"flac"``, a file for the input and for each stem, or
         ``"stem.mp4"``, one file for DJ programs.
+    folder
+        Where the last take is. Its files grow as it is recorded, and can be read whatever happens.
     saved
         What was recorded last, and where, in a sentence or ``""``.
     account
-        Seconds of latency by part, each measured: what the transform and the model wait for, the
-        work, the way there and back, the buffer that evens it out, their total, and the devices as
-        far as the browser knows them.
+        Seconds of latency by part, each measured in the page: the devices as far as the browser
+        knows them, a block of sound, what the algorithm waits for, the limiter, the buffer; their
+        total; and the time to compute a block, in the middle and at worst of 99 in 100, which the
+        buffer hides. With ``measured``, once `measure` has been called: what block, algorithm and
+        limiter take together, found by correlation; None if all faders are down.
     dropouts
         Gaps in the sound since the start.
+    missing
+        Samples that the page could not send to Python because it was busy for minutes; they are
+        silence in takes and blocks.
     notice, error
         What happened last, and what is wrong, each in a sentence or ``""``.
-    worker
-        The process, a `stemlab.live.worker.LiveWorker`; None after an error.
     stft
-        The transform in which it is shown.
+        The transform of the blocks for `on_block`.
     """
 
     _esm = module("live.js")
     _css = source("player.css") + source("live.css")
     _worklet = t.Unicode(WORKLET).tag(sync=True)
     _key = t.Unicode().tag(sync=True)
-    _page = t.Dict().tag(sync=True)
+    _kept = t.Bool().tag(sync=True)  # whether the page sends what it separates
     _microphone = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
     source = t.Unicode("microphone").tag(sync=True)
     sources = t.List(t.Unicode()).tag(sync=True)
@@ -102,133 +108,133 @@ class LivePlayer(Faders):
     aloud = t.Bool().tag(sync=True)
     recording = t.Bool().tag(sync=True)
     form = t.Enum(list(FORMS), "flac").tag(sync=True)
+    folder = t.Unicode().tag(sync=True)
     saved = t.Unicode().tag(sync=True)
     dropouts = t.Int().tag(sync=True)
     account = t.Dict().tag(sync=True)
     notice = t.Unicode().tag(sync=True)
     error = t.Unicode().tag(sync=True)
 
-    def __init__(self, heard: Any = None, live: Live | None = None) -> None:
-        self.worker: LiveWorker | None = None
-        self._lock = Lock()
-        self._line, self._base, self._sent = "", 0, 0
-        self._closed = False
+    def __init__(self, heard: Any = None, model: str | Path = LIVE) -> None:
         self.stft = Stft()
+        self.missing = 0
+        self._line, self._base, self._made = "", 0, 0
         self._watched: dict[Callable[[StemBlock], None], LiveSpectra] = {}
-        self._recorded: LiveRecording | None = None
+        self._recording: LiveRecording | None = None
+        self._marked = False
         try:
+            self.card = find(model)
+            if not self.card.streams:
+                raise SettingError(f"{self.card.name}: reads whole windows; live, take {LIVE}")
+            self.card.verify()
             camera = microphone()
-            self.worker = LiveWorker(live)
-            facts = self._with_stems(self.worker.stems)
+            facts = self._with_stems(self.card.stems)
         except StemlabError as error:
             super().__init__(error=str(error))
             return
         key = uuid.uuid4().hex
-        facts |= {"_key": key, "_microphone": camera, "heard": heard, "rate": self.worker.rate}
+        facts |= {"_key": key, "_microphone": camera, "heard": heard, "rate": self.card.sample_rate}
         super().__init__(model_id=key, source="heard" if heard else "microphone", **facts)
         self.on_msg(self._receive)
-        self.observe(self._reckon, "_page")
-        self._thread = Thread(
-            target=self._give_back, args=(self.worker,), name="stemlab live stems", daemon=True
-        )
-        self._thread.start()
-        atexit.register(self.close)
 
     def _receive(self, _widget: Any, message: dict[str, Any], buffers: Any) -> None:
         match message:
-            case {"kind": "sound", "line": line, "start": start} if self.worker:
-                sound = np.frombuffer(buffers[0], np.float32).reshape(-1, 2)
-                with self._lock:
-                    self._take(self.worker, line, start, sound)
+            case {"kind": "engine", "runtime": runtime}:
+                self._send_engine(runtime)
+            case {"kind": "sound", "line": line, "start": start}:
+                sound = np.frombuffer(buffers[0], np.float32).reshape(len(self.stems), 2, -1)
+                self._take(line, start, sound.transpose(0, 2, 1))
+                self.send({"kind": "taken"})
+            case {"kind": "mark", "on": on}:
+                self._mark(on=on)
+                self.send({"kind": "taken"})
 
-    def _take(self, worker: LiveWorker, line: str, start: int, sound: Samples) -> None:
-        """Pass sound on to the process; what the page could not send counts as silence."""
+    def _send_engine(self, runtime: str) -> None:
+        """Send all that the page's audio thread needs, compressed."""
+        card = json.loads(self.card.path.with_suffix(".json").read_text(encoding="utf-8"))
+        text, network = worklet(runtime).encode(), self.card.path.read_bytes()
+        buffers = [gzip.compress(text, 6), wasm(runtime), gzip.compress(network, 1)]
+        self.send({"kind": "engine", "card": card}, buffers)
+
+    def _take(self, line: str, start: int, sound: Samples) -> None:
+        """Take a block, [stems, n, 2]: the input and all stems but the last."""
         if line != self._line:
-            self._line, self._base = line, worker.heard - start
-        here = start + self._base
-        while (missing := here - worker.heard) > 0:
-            worker.push(np.zeros((min(missing, SILENCE), 2), np.float32))
-        if missing == 0:
-            worker.push(sound)
+            self._line, self._base = line, self._made - start
+        missing = start + self._base - self._made
+        if missing > 0:
+            self.missing += missing
+            self.notice = f"{self.missing / self.rate:.1f} s did not reach Python: it was too busy"
+        while missing > 0:
+            silence = np.zeros((1 + len(sound), min(missing, SILENCE), 2), np.float32)
+            self._pass_on(silence[0], silence[1:])
+            missing -= silence.shape[1]
+        self._pass_on(sound[0], with_rest(np.moveaxis(sound[1:], 0, -1), sound[0]))
 
-    def _give_back(self, worker: LiveWorker) -> None:
-        """Send stems to the page as they are made."""
-        be_prompt()
-        while not self._closed:
-            waited = worker.wait(self._sent + 1, WAIT)
-            self.notice = worker.notice
-            if not waited:
-                continue
-            count = worker.made - self._sent
-            stems = worker.read(self._sent, count)
-            with self._lock:
-                line, start = self._line, self._sent - self._base
-            self._sent += count
-            if stems is not None and start >= 0:
-                packed = np.rint(stems * STEPS).clip(-32_768, 32_767).astype(np.int16)
-                message = {"kind": "stems", "line": line, "start": start, "base": self._base}
-                self.send(message, [np.ascontiguousarray(packed).data])
+    def _pass_on(self, mix: Samples, stems: Samples) -> None:
+        start, self._made = self._made, self._made + len(mix)
+        if self._recording and self._marked:
+            self._recording.write(mix, stems)
+            if self._recording.error:
+                self.recording = False
+        for hear, spectra in list(self._watched.items()):
+            hear(spectra.push(start, mix, stems))
 
     @t.observe("running")
     def _leave(self, change: Any) -> None:
         if not change["new"]:
             self.owner = ""
 
-    def _reckon(self, change: Any) -> None:
-        """Tell the parts of the latency: they add up to how far behind the page plays."""
-        page, worker = change["new"], self.worker
-        if not worker or not page.get("behind"):
-            return
-        algorithmic = worker.delay / worker.rate
-        compute = float(np.median(worker.compute))
-        self.account = {
-            "algorithmic": algorithmic,
-            "compute": compute,
-            "transport": page["arrival"] - algorithmic - compute,
-            "blocks and buffer": page["behind"] - page["arrival"],
-            "total": page["behind"],
-            "output device": page["output"],
-            "input device": page["input"],
-        }
-
     @t.observe("recording")
     def _record(self, change: Any) -> None:
-        """Begin a take, or end it and tell where it is."""
+        """Begin a take, or end it: at once unless the page has yet to send its end."""
+        self._keep()
+        if not change["new"]:
+            if self._recording and (self._recording.error or not (self._marked and self.running)):
+                self._finish()
+            return
+        self._finish()
+        folder = _take_folder()
         try:
-            if change["new"] and self.worker:
-                self._folder = _take_folder()
-                self._recorded = LiveRecording(self.worker, self._folder, self.form)
-                self.saved = ""
-            elif self._recorded:
-                ended, self._recorded = self._recorded, None
-                seconds = ended.stop()
-                self.saved = f"{seconds:.1f} s of input and stems saved in {self._folder}"
+            self._recording = LiveRecording(folder, self.stems, self.rate, self.form)
+            self.folder, self.saved = str(folder), ""
         except StemlabError as error:
             self.recording, self.saved = False, str(error)
 
-    def on_block(self, callback: Callable[[StemBlock], None], *, remove: bool = False) -> None:
-        """Have all that is made from now on handed to a callback, ten times a second, in a thread.
+    def _mark(self, *, on: bool) -> None:
+        """Follow the page to where a take begins or ends."""
+        self._marked = on
+        if not on:
+            self._finish()
 
-        Samples are numbered from the player's first on, frames are of its `stft`.
+    def _finish(self) -> None:
+        """End a take and tell where it is."""
+        ended, self._recording, self._marked = self._recording, None, False
+        if ended:
+            self.saved = ended.stop()
+        self._keep()
+
+    def _keep(self) -> None:
+        self._kept = bool(self._watched or self._recording or self.recording)
+
+    def on_block(self, callback: Callable[[StemBlock], None], *, remove: bool = False) -> None:
+        """Have all that is separated from now on handed to a callback, when the kernel has time.
+
+        Samples are numbered from the first that the page sent, frames are of the player's `stft`.
+        What the page could not keep for so long is silence, and counted in `missing`.
         """
         if remove:
-            watched = self._watched.pop(callback, None)
-            if watched:
-                watched.close()
-        elif self.worker:
-            self._watched[callback] = LiveSpectra(self.worker, self.stft, callback)
+            self._watched.pop(callback, None)
+        else:
+            self._watched[callback] = LiveSpectra(self.stft)
+        self._keep()
+
+    def measure(self) -> None:
+        """Have the page play a hiss into the chain while it runs, and find when it comes out."""
+        self.send({"kind": "measure"})
 
     def close(self) -> None:
-        """Stop listening, and end the process."""
-        atexit.unregister(self.close)
-        self.recording = False
-        self._closed = True
-        for callback in list(self._watched):
-            self.on_block(callback, remove=True)
-        if self.worker:
-            self.worker.close()
-            self._thread.join()
-            gc.unfreeze()
+        """Stop listening; a take is whole then."""
+        self._finish()
         super().close()
 
 

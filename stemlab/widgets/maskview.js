@@ -15,6 +15,7 @@ import { Painter, themeOf, WIDE } from "./painter.js";
 
 const FIRST_SPAN = 12; // seconds in view at first
 const ANCHOR = 0.35; // where in the view a followed play-head stands
+const GLANCE = 100; // ms between two looks whether a live player is there
 const CLICK_PX = 4; // a pointer that moved less has clicked
 
 /** One display of a picture: what is in view, what the pointer reads, what the keys do. */
@@ -366,6 +367,31 @@ function playing(id) {
   return /** @type {any} */ (globalThis).stemlab?.players.get(id);
 }
 
+/** Which player it shows. @param {Model} model @returns {string} */
+const shown = (model) => (model.get("player") ?? "").replace("IPY_MODEL_", "");
+
+/**
+ * The columns of a stream come from its player on this page, once that is there.
+ * @param {Model} model @param {() => Song} song @returns {() => void} ends it
+ */
+function watchLive(model, song) {
+  const viewer = Math.random().toString(36);
+  const live = () => /** @type {any} */ (playing(shown(model)))?.live;
+  const begin = () =>
+    live()?.watch(viewer, model.get("grid"), (/** @type {number} */ first, /** @type {Uint8Array} */ bytes) =>
+      song().put(song().grid.columns + first, bytes));
+  const look = setInterval(() => {
+    if (!live()) return;
+    clearInterval(look);
+    begin();
+  }, GLANCE);
+  model.on("change:grid", begin);
+  return () => {
+    clearInterval(look);
+    live()?.watch(viewer, null);
+  };
+}
+
 export default () => {
   /** @type {Song} */
   let song;
@@ -374,9 +400,10 @@ export default () => {
     initialize({ model }) {
       const begin = () => (song = new Song(model.get("grid"), model.get("stems").length));
       begin();
+      model.on("change:grid", begin);
+      if (model.get("live")) return watchLive(model, () => song);
       const take = (/** @type {{first: number}} */ { first }, /** @type {DataView[]} */ [cells]) => song.put(first, cells);
       model.on("msg:custom", take);
-      model.on("change:grid", begin);
       // A page that comes later, or again, has none of the cells yet.
       model.send({ kind: "columns" });
       return () => model.off("msg:custom", take);
@@ -387,8 +414,7 @@ export default () => {
       keepKeys();
       const root = element("div", { class: "stemlab-maskview" });
       el.append(root);
-      const id = (model.get("player") ?? "").replace("IPY_MODEL_", "");
-      const view = new View(model, song, root, () => playing(id));
+      const view = new View(model, song, root, () => playing(shown(model)));
       const done = new AbortController();
       model.on("change:grid", () => view.rescale(song));
       view.listen(done.signal);

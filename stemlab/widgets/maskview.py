@@ -14,7 +14,6 @@ import traitlets
 from stemlab.errors import SettingError
 from stemlab.pictures import colours, picture
 from stemlab.pictures.picture import Axis, Picture
-from stemlab.pictures.rolling import RollingPicture
 from stemlab.separator import Separation
 from stemlab.widgets import module, source
 from stemlab.widgets.live import LivePlayer
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 # Columns a message: some 300 kB, so that sound for the player gets in between.
 COLUMNS = 256
+# Seconds of a stream that are kept.
+KEPT = 30.0
 
 
 class MaskView(anywidget.AnyWidget):
@@ -42,8 +43,9 @@ class MaskView(anywidget.AnyWidget):
     ----------
     shown
         A `StemPlayer`, whose clock, faders and separation the view follows; a `LivePlayer`, whose
-        newest half minute it shows; or what is finished: a `Separation`, or a `Picture` of any
-        spectrum and masks, with a play-head (`position`) and gains (`levels`) of the view's own.
+        newest half minute the page paints by itself; or what is finished: a `Separation`, or a
+        `Picture` of any spectrum and masks, with a play-head (`position`) and gains (`levels`) of
+        the view's own.
 
     Raises
     ------
@@ -53,7 +55,7 @@ class MaskView(anywidget.AnyWidget):
     Attributes
     ----------
     picture
-        What is shown, also for `plot_spectrogram` and `plot_masks`.
+        What is shown, also for `plot_spectrogram` and `plot_masks`; empty for a `LivePlayer`.
     position
         Play-head of a view without a player, in seconds.
     levels
@@ -90,7 +92,7 @@ class MaskView(anywidget.AnyWidget):
     scales = traitlets.List(traitlets.Unicode()).tag(sync=True)  # among which one may choose
 
     def __init__(self, shown: StemPlayer | LivePlayer | Separation | Picture) -> None:
-        self._heard = shown if isinstance(shown, (StemPlayer, LivePlayer)) else None
+        self._heard = shown if isinstance(shown, StemPlayer) else None
         self.picture = _picture(shown, Axis())
         self._shown = shown
         self._lock = Lock()
@@ -98,12 +100,12 @@ class MaskView(anywidget.AnyWidget):
         names = list(self.picture.stems)
         hues = colours.hues(names)
         super().__init__(
-            player=self._heard,
+            player=shown if isinstance(shown, Faders) else None,
             live=isinstance(shown, LivePlayer),
             stems=names,
             hues=hues,
             tables=_tables(hues),
-            grid=grid_of(self.picture),
+            grid=self._grid(),
             levels=[1.0] * len(names),
             scale=self.picture.axis.scale,
             scales=[self.picture.axis.scale] if shown is self.picture else ["log", "linear"],
@@ -128,12 +130,16 @@ class MaskView(anywidget.AnyWidget):
             return
         with self._lock:
             self.picture = _picture(self._shown, Axis(change["new"]))
-            self.grid = grid_of(self.picture)
+            self.grid = self._grid()
             if self._asked:
                 self._post_all()
         if self._heard:
             self._heard.on_block(self._paint, remove=True)
             self._heard.on_block(self._paint)
+
+    def _grid(self) -> dict[str, Any]:
+        grid = grid_of(self.picture)
+        return _rolling(grid, self.picture) if isinstance(self._shown, LivePlayer) else grid
 
     def close(self) -> None:
         """Remove the view and follow the player no longer."""
@@ -158,16 +164,14 @@ class MaskView(anywidget.AnyWidget):
             self._post_all()
 
     def _post_all(self) -> None:
-        first = self.picture.first
         edges = np.flatnonzero(np.diff(self.picture.painted, prepend=False, append=False))
-        for start, stop in first + edges.reshape(-1, 2):
+        for start, stop in edges.reshape(-1, 2):
             self._post(range(start, stop))
 
     def _post(self, columns: range) -> None:
         for first in columns[::COLUMNS]:
             count = min(COLUMNS, columns.stop - first)
-            place = first - self.picture.first
-            cells = self.picture.columns[place : place + count]
+            cells = self.picture.columns[first : first + count]
             self.send({"first": int(first)}, [cells.data])
 
 
@@ -194,9 +198,11 @@ def _(player: StemPlayer, axis: Axis) -> Picture:
 
 @_picture.register
 def _(live: LivePlayer, axis: Axis) -> Picture:
-    if live.worker is None:
+    if live.error:
         raise SettingError(live.error)
-    return RollingPicture(live.stems, stft=live.stft, rate=live.rate, axis=axis)
+    stft = live.card.stft
+    columns = round(KEPT * live.rate / stft.hop)
+    return Picture(live.stems, columns, stft=stft, rate=live.rate, axis=axis)
 
 
 @_picture.register
@@ -219,6 +225,15 @@ def grid_of(shown: Picture) -> dict[str, Any]:
         "ceiling": picture.CEILING,
         "shown": list(picture.SHOWN),
     }
+
+
+def _rolling(grid: dict[str, Any], shown: Picture) -> dict[str, Any]:
+    """Return the grid of a stream: it begins behind as many columns as are kept.
+
+    And with the bins of each row, since the page makes the columns.
+    """
+    bins = {"starts": shown.starts.tolist(), "stop": shown.stop}
+    return grid | bins | {"origin": shown.origin - len(shown.columns) / shown.pace}
 
 
 def _tables(hues: list[str]) -> bytes:

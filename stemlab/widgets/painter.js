@@ -86,7 +86,8 @@ export class Painter {
     this.images = Array.from({ length: this.stems.length + 2 }, () => document.createElement("canvas"));
     /** @type {Strip | null} */
     this.strip = null;
-    this.gathered = { version: -1, at: 0 };
+    this.gathered = { version: -1, at: 0, end: 0 };
+    this.rolling = model.get("live");
     const { panels, height } = layout(WIDE, this.stems.length);
     this.panels = panels;
     this.size = { width: WIDE, height };
@@ -116,29 +117,49 @@ export class Painter {
     const { pace } = song.grid;
     const step = 2 ** Math.max(0, Math.ceil(Math.log2((view.span * pace) / this.panels[0].w)));
     const from = clamp(song.columnAt(view.start), song.first, song.end - 1);
-    const to = Math.min(from + Math.ceil(view.span * pace) + 1, song.end);
+    const last = this.rolling ? Infinity : song.end; // a stream goes on
+    const to = Math.min(from + Math.ceil(view.span * pace) + 1, last);
     const inside = strip?.step === step && strip.first <= from && to <= strip.first + strip.count * step;
-    if (inside && (gathered.version === song.version || at - gathered.at < DATA_MS)) return false;
+    if (inside && gathered.version === song.version) return false;
+    if (inside && this.rolling) return this.grow(strip, gains);
+    if (inside && at - gathered.at < DATA_MS) return false;
     const ahead = Math.ceil((to - from) / 2);
     const first = Math.floor(Math.max(song.first, from - ahead / 4) / step) * step;
-    this.strip = gather(song, first, step, Math.ceil((Math.min(to + ahead, song.end) - first) / step));
-    this.gathered = { version: song.version, at };
+    this.strip = gather(song, first, step, Math.ceil((Math.min(to + ahead, last) - first) / step));
+    this.gathered = { version: song.version, at, end: song.end };
     this.panels.forEach((panel) => this.paint(panel, gains));
     return true;
+  }
+
+  /** Paint what has come of a stream since, and tell whether anything has. @param {Strip} strip @param {Float32Array} gains */
+  grow(strip, gains) {
+    const { song, gathered } = this;
+    const { first, step, count } = strip;
+    const from = Math.max(0, Math.floor((gathered.end - first) / step));
+    const part = gather(song, first + from * step, step, Math.max(0, Math.min(count, Math.ceil((song.end - first) / step)) - from));
+    strip.cells.set(part.cells, from * song.size);
+    strip.painted.set(part.painted, from);
+    this.gathered = { ...gathered, version: song.version, end: song.end };
+    if (part.count) this.panels.forEach((panel) => this.paintPart(panel, gains, part, from));
+    return part.count > 0;
   }
 
   /** Paint the strip for a panel. @param {Panel} panel @param {Float32Array} gains */
   paint(panel, gains) {
     const { strip, song } = this;
     if (!strip) return;
-    const image = this.image(panel);
-    image.width = strip.count;
-    image.height = song.grid.rows;
+    Object.assign(this.image(panel), { width: strip.count, height: song.grid.rows });
+    this.paintPart(panel, gains, strip, 0);
+  }
+
+  /** @param {Panel} panel @param {Float32Array} gains @param {Strip} strip a part of it @param {number} at its column there */
+  paintPart(panel, gains, strip, at) {
+    const { song } = this;
     const data = new ImageData(strip.count, song.grid.rows);
     const pixels = new Uint32Array(data.data.buffer);
     if (panel.kind === "heard") paintHeard(strip, song, gains, this.table(panel), pixels);
     else paintPlane(strip, song, panel.stem + 1, this.table(panel), pixels);
-    image.getContext("2d")?.putImageData(data, 0, 0);
+    this.image(panel).getContext("2d")?.putImageData(data, at, 0);
   }
 
   /** @param {Panel} panel */

@@ -32,18 +32,13 @@ if TYPE_CHECKING:
     from conftest import Lab, Notebook
 
 SETTINGS = {
-    "stemlab-4-live": "live = LivePlayer()",
-    "stemlab-4-fast": "live = LivePlayer(live=Live('stemlab-4-fast'))",
-    "stemlab-4-fast, with its picture": (
-        "live = LivePlayer(live=Live('stemlab-4-fast'))\n"
-        "from stemlab import MaskView; display(MaskView(live))"
-    ),
+    "alone": "",
+    "with its picture": "from stemlab import MaskView; display(MaskView(live))",
+    "recording": "live.recording = True",
 }
 SHOW = """
-import json
-from stemlab.live.worker import Live
 from stemlab.widgets.live import LivePlayer
-{}
+live = LivePlayer()
 display(live)
 """
 EVERY = 2  # seconds between two looks
@@ -65,20 +60,18 @@ def main(
 def measure(lab: Lab, code: str, seconds: float) -> dict[str, Any]:
     """Return what a setting takes."""
     notebook = lab.open()
-    notebook.run(SHOW.format(code))
+    notebook.run(SHOW + code)
     name = notebook.run("print(live.model_id)").strip()
     notebook.wait(f"globalThis.stemlab?.players.has('{name}')")
     notebook.page.get_by_role("button", name="Start", exact=True).click()
-    notebook.wait(f"stemlab.players.get('{name}').live.report.sounding")
+    notebook.wait(f"stemlab.players.get('{name}').live.report.input > 0")
     time.sleep(10)  # the notebook settles
     account, dropouts, shares = _watch(notebook, name, seconds)
-    worker = json.loads(notebook.run("print(json.dumps([live.worker.lost, live.worker.restarts]))"))
     notebook.page.context.close()
     lab.end_kernels()
     return {
         "latency, ms": account,
         "gaps heard": dropouts,
-        "samples lost, restarts": worker,
         "shares of a core": shares,
     }
 
@@ -86,7 +79,7 @@ def measure(lab: Lab, code: str, seconds: float) -> dict[str, Any]:
 def _watch(notebook: Notebook, name: str, seconds: float) -> tuple[Any, int, Any]:
     """Return the account, gaps and shares of the time from now on."""
     player = f"stemlab.players.get('{name}').live"
-    dropouts = notebook.page.evaluate(f"{player}.report.dropouts")
+    dropouts = notebook.page.evaluate(f"{player}.account.gaps")
     before, begin = _busy_seconds(), time.monotonic()
     looks: list[dict[str, float]] = []
     while time.monotonic() < begin + seconds:
@@ -100,7 +93,7 @@ def _watch(notebook: Notebook, name: str, seconds: float) -> tuple[Any, int, Any
         if None not in (values := [look[part] for look in looks])
     }
     shares = {kind: round((after[kind] - before.get(kind, 0)) / passed, 3) for kind in after}
-    return account, notebook.page.evaluate(f"{player}.report.dropouts") - dropouts, shares
+    return account, notebook.page.evaluate(f"{player}.account.gaps") - dropouts, shares
 
 
 def _busy_seconds() -> dict[str, float]:
@@ -118,7 +111,6 @@ def _kind(words: str) -> str:
         "--type=renderer": "page",
         "audio.mojom": "browser's sound",
         "chrom": "browser",
-        "spawn_main": "worker",
         "ipykernel": "kernel",
         "jupyterlab": "server",
         "while True": "busy process",

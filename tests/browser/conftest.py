@@ -76,9 +76,10 @@ RECORD = """async ([id, seconds, acts]) => {
       return this.listens;
     }
   })`;
-  globalThis.ear ??= context.audioWorklet.addModule(
-    URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  await globalThis.ear;
+  const ears = (globalThis.ears ??= new WeakMap()); // a module is a context's
+  if (!ears.has(context)) ears.set(context, context.audioWorklet.addModule(
+    URL.createObjectURL(new Blob([source], { type: "text/javascript" }))));
+  await ears.get(context);
   const ear = new AudioWorkletNode(context, "ear", { numberOfOutputs: 0, channelCount: 2,
     channelCountMode: "explicit" });
   const samples = new Float32Array(2 * Math.ceil(seconds * context.sampleRate));

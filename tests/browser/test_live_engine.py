@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from stemlab import demo
 from stemlab.live.model import StreamModel
 from stemlab.live.separator import LiveSeparator
 from stemlab.model import find
+from stemlab.pictures.picture import CEILING, FLOOR, Axis, Picture
 from stemlab.research.metrics import conservation
 from stemlab.sound.audio import load
 from stemlab.widgets.engine.live import worklet
@@ -71,12 +72,16 @@ def song() -> Samples:
 
 
 def render(
-    page: Page, sound: Samples, runtime: str = RUNTIME, gains: tuple[float, ...] = (1, 1, 1, 1)
+    page: Page,
+    sound: Samples,
+    runtime: str = RUNTIME,
+    gains: tuple[float, ...] = (1, 1, 1, 1),
+    rows: dict[str, Any] | None = None,
 ) -> Rendered:
     ended = np.concatenate([sound, np.zeros((BEHIND, 2), np.float32)])
     pairs = [[gain, gain] for gain in gains]
     found = page.evaluate(
-        WITHIN % ("live.render", PATIENCE, PATIENCE), [runtime, _texts(ended), pairs]
+        WITHIN % ("live.render", PATIENCE, PATIENCE), [runtime, _texts(ended), pairs, rows]
     )
     channels = np.array([_channel(text) for text in found["channels"]])[:, BEHIND:]
     heard, *stems = channels.reshape(5, 2, -1).swapaxes(1, 2)
@@ -152,6 +157,29 @@ def test_faders_act_on_what_is_heard(page: Page, song: Samples) -> None:
     peaks = np.array([report["peaks"] for report in found.reports])[50:].max(0)
     assert peaks[0] == peaks[2] == 0
     assert 0 < peaks[1] <= 0.5 * np.abs(found.stems[1]).max()
+
+
+@pytest.mark.parametrize("scale", ["log", "linear"])
+def test_pictures_are_those_that_python_paints(
+    page: Page, song: Samples, scale: Literal["log", "linear"]
+) -> None:
+    sound = np.concatenate([np.zeros((SECOND // 2, 2), np.float32), song[: 3 * SECOND]])
+    block = LiveSeparator(StreamModel(CARD)).push(sound)
+    expected = Picture(
+        CARD.stems, len(block.spectrum), stft=CARD.stft, rate=SECOND, axis=Axis(scale)
+    )
+    expected.paint(block.frame, block.spectrum, block.masks)
+    rows = {"starts": expected.starts.tolist(), "stop": expected.stop}
+    reports = render(page, sound, rows={**rows, "floor": FLOOR, "ceiling": CEILING}).reports
+    columns = [column for report in reports for column in report["columns"]]
+    assert [first for _, first, _ in columns] == list(range(-1, len(columns) - 1))
+    cells = np.array([cells for _, _, cells in columns], int)
+    found = cells[1 : 1 + len(expected.columns)].reshape(-1, *expected.columns.shape[1:])
+    expected_cells = expected.columns[: len(found)]
+    apart = np.moveaxis(np.abs(found - expected_cells), 1, 2)[expected_cells[:, 0] > 20]
+    assert len(found) > 280
+    assert (apart <= 1).mean() > 0.999  # of two bins that are equally loud each may be shown
+    assert found[:, 0].max() > 150
 
 
 def test_reports_tell_of_the_input_and_of_the_work(page: Page, song: Samples) -> None:

@@ -116,9 +116,7 @@ def test_the_live_notebook_listens(lab: Lab) -> None:
     page.get_by_role("combobox", name="Source").select_option("The notebook’s own sound")
     start.click()
     page.get_by_role("button", name="Play", exact=True).first.click()
-    page.wait_for_function(
-        "[...stemlab.players.values()].some(({ live }) => live?.report.sounding)"
-    )
+    page.wait_for_function("[...stemlab.players.values()].some(({ live }) => live?.playing)")
     page.wait_for_function("document.querySelector('.stemlab-maskview').view.song.first > 0")
     live = page.evaluate("[...stemlab.players].find(([, { live }]) => live)[0]")
     notebook = Notebook(page)

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from sounds import snr
 
-from live.test_worker import play
 from stemlab import demo
 from stemlab.errors import AudioError
 from stemlab.live.recording import LiveRecording
-from stemlab.live.worker import LiveWorker
 from stemlab.research.metrics import conservation
 from stemlab.sound.audio import load
 from stemlab.sound.stem_mp4 import read_stems
@@ -19,48 +19,88 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECOND = 44_100
-HOP = 512
-# One sample short of whole hops, the stems are just as late as the worker says: no more will come.
-LEAD = 86 * HOP - 1
+BLOCK = 8192
+NAMES = tuple(demo.STEMS)
+STEMS = 0.5 * np.stack(
+    [load(path).samples[8 * SECOND : 10 * SECOND] for path in demo.stem_paths().values()]
+)
+MIX = STEMS.sum(0)
+
+
+def record(recording: LiveRecording) -> None:
+    for start in range(0, len(MIX), BLOCK):
+        recording.write(MIX[start : start + BLOCK], STEMS[:, start : start + BLOCK])
 
 
 def test_input_and_stems_lie_side_by_side(tmp_path: Path) -> None:
-    song = load(demo.path()).samples[8 * SECOND : 11 * SECOND]
-    folder = tmp_path / "take"
-    with LiveWorker() as worker:
-        play(worker, song[:LEAD])
-        first = worker.made
-        recording = LiveRecording(worker, folder)
-        play(worker, song[LEAD : LEAD + 172 * HOP])
-        seconds = recording.stop()
-        last = worker.made
-        play(worker, song[:SECOND])  # it goes on, and is recorded no more
-    assert {file.name for file in folder.iterdir()} == {
-        f"{name}.flac" for name in ("input", *demo.STEMS)
-    }
-    sound = load(folder / "input.flac").samples
-    stems = np.stack([load(folder / f"{name}.flac").samples for name in demo.STEMS])
-    assert len(sound) == last - first == round(seconds * SECOND)
-    np.testing.assert_allclose(sound, song[first:last], atol=2**-22)
-    assert conservation(sound, stems) < -100
+    recording = LiveRecording(tmp_path / "take", NAMES)
+    record(recording)
+    assert recording.stop() == f"2.0 s of input and stems saved in {tmp_path / 'take'}"
+    heard = load(tmp_path / "take" / "input.flac").samples
+    stems = np.stack([load(tmp_path / "take" / f"{name}.flac").samples for name in NAMES])
+    np.testing.assert_allclose(heard, MIX, atol=2**-22)
+    assert conservation(heard, stems) < -100
 
 
 def test_a_stem_file_has_the_input_first(tmp_path: Path) -> None:
-    song = load(demo.path()).samples[8 * SECOND : 11 * SECOND]
-    with LiveWorker() as worker:
-        recording = LiveRecording(worker, tmp_path / "take", "stem.mp4")
-        play(worker, song)
-        seconds = recording.stop()
+    recording = LiveRecording(tmp_path / "take", NAMES, form="stem.mp4")
+    record(recording)
+    recording.stop()
+    assert [path.name for path in (tmp_path / "take").iterdir()] == ["take.stem.mp4"]
     mix, stems = read_stems(tmp_path / "take" / "take.stem.mp4")
-    assert set(stems) == set(demo.STEMS)
-    assert len(mix.samples) == round(seconds * SECOND)
-    assert snr(mix.samples, song[: len(mix.samples)]) > 10
-    total = np.sum([stem.samples for stem in stems.values()], axis=0)
-    assert snr(total, mix.samples) > 10
+    assert set(stems) == set(NAMES)
+    assert len(mix.samples) == len(MIX)
+    assert snr(mix.samples, MIX) > 10
+
+
+def test_what_is_no_number_is_silent(tmp_path: Path) -> None:
+    recording = LiveRecording(tmp_path / "take", NAMES)
+    recording.write(np.full((BLOCK, 2), np.nan), np.full((4, BLOCK, 2), np.inf))
+    record(recording)
+    recording.stop()
+    heard = load(tmp_path / "take" / "input.flac").samples
+    assert not heard[:BLOCK].any()
+    np.testing.assert_allclose(heard[BLOCK:], MIX, atol=2**-22)
+
+
+def test_a_full_disk_keeps_what_was_written(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys; from pathlib import Path; import numpy as np\n"
+        "from stemlab.live.recording import LiveRecording\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        "recording = LiveRecording(Path(sys.argv[1]), ['vocals'])\n"
+        f"noise = np.random.default_rng(0).uniform(-0.5, 0.5, (20, {BLOCK}, 2))\n"
+        "for block in noise: recording.write(block, block[None])\n"
+        "print(recording.length, recording.stop())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "take")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    length, sentence = told.split(maxsplit=1)
+    assert sentence.startswith("Recording ended")
+    assert 0 < int(length) < 20 * BLOCK
+    for name in ("input", "vocals"):
+        assert len(load(tmp_path / "take" / f"{name}.flac").samples) > int(length) - SECOND / 5
+
+
+def test_a_killed_process_leaves_files_that_can_be_read(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; import numpy as np\n"
+        "from stemlab.live.recording import LiveRecording\n"
+        "recording = LiveRecording(Path(sys.argv[1]), ['vocals'])\n"
+        f"noise = np.random.default_rng(0).uniform(-0.5, 0.5, (20, {BLOCK}, 2))\n"
+        "for block in noise: recording.write(block, block[None])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "take")], check=False)
+    heard = load(tmp_path / "take" / "input.flac").samples
+    expected = np.random.default_rng(0).uniform(-0.5, 0.5, (20, BLOCK, 2)).reshape(-1, 2)
+    assert len(heard) > len(expected) - SECOND / 5
+    np.testing.assert_allclose(heard, expected[: len(heard)], atol=2**-22)
 
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with LiveWorker() as worker, pytest.raises(AudioError, match="choose another folder"):
-        LiveRecording(worker, tmp_path / "file" / "take")
+    with pytest.raises(AudioError, match="choose a folder"):
+        LiveRecording(tmp_path / "file" / "take", NAMES)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

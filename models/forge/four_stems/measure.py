@@ -22,7 +22,8 @@ import typer
 from music.pool import list_songs
 
 from stemlab.card import Card
-from stemlab.live.worker import Live
+from stemlab.live.model import StreamModel
+from stemlab.live.separator import LiveSeparator
 from stemlab.masks import apply, ideal_ratio_mask
 from stemlab.research.metrics import sdr
 from stemlab.separator import Separator
@@ -82,7 +83,7 @@ def read(folder: Path, seconds: float) -> Stems:
 def separation(model: Path, exponent: float = 1.0) -> Separation:
     """Return what separates a mixture with a model: as a whole, or live, as it is made for."""
     if Card.read(model).streams:
-        return live(Live(str(model)))
+        return live(StreamModel(model))
     separator = Separator(model, exponent=exponent)
 
     def separate(mix: Samples) -> Stems:
@@ -92,12 +93,11 @@ def separation(model: Path, exponent: float = 1.0) -> Separation:
     return separate
 
 
-def live(settings: Live) -> Separation:
+def live(model: StreamModel) -> Separation:
     """Return what separates a mixture live, without waiting for the clock."""
-    model = settings.load()
 
     def separate(mix: Samples) -> Stems:
-        separator = settings.separator(model)
+        separator = LiveSeparator(model)
         ended = np.concatenate([mix, np.zeros((separator.delay, 2), np.float32)])
         blocks = [separator.push(ended[i : i + RATE]).stems for i in range(0, len(ended), RATE)]
         stems = np.concatenate(blocks, axis=1)[:, : len(mix)]

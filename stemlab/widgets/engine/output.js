@@ -5,7 +5,7 @@ const BEHIND = 10; // seconds kept behind it
 const CREDIT = 4; // blocks under way from the kernel at once: a jump waits for them
 const PAUSE = 50; // ms between two wishes while the playhead is dragged about
 const PATIENCE = 4; // seconds without a block after which the deck asks anew
-const LOOKAHEAD = 95; // samples by which the limiter delays
+export const LOOKAHEAD = 95; // samples by which the limiter delays
 
 /**
  * @typedef {{stems: number, length: number, block: number, rate: number}} Song
@@ -16,7 +16,8 @@ const LOOKAHEAD = 95; // samples by which the limiter delays
  *   seeks: number, tempo?: number}} Report `seeks` obeyed so far; `tempo` seconds of the song a second, 1 if it is not named
  * @typedef {{now: () => number, gains: () => Float32Array, playing: boolean, seek: (seconds: number) => void,
  *   output: AudioNode, manager: any, context: AudioContext}} Live
- * @typedef {{players: Map<string, any>, audio?: Promise<AudioContext>, stretch?: Promise<void>, page: string}} Page
+ * @typedef {{players: Map<string, any>, audio?: Promise<AudioContext>, stretch?: Promise<void>,
+ *   engine?: import("./live/node.js").Engine, page: string}} Page
  */
 
 /** What all stemlab widgets of this page share. @returns {Page} */
@@ -33,7 +34,7 @@ function pageName() {
   return name;
 }
 
-function unique() {
+export function unique() {
   return Math.random().toString(36).slice(2);
 }
 

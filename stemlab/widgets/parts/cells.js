@@ -9,7 +9,7 @@ import { placeOf } from "./axes.js";
 
 const GAIN_STEPS = 2048;
 
-/** The cells that have come from the kernel so far; of a stream, which never ends, as many as the grid has columns. */
+/** The cells that are known so far; of a stream, which never ends, as many as the grid has columns. */
 export class Song {
   /** @param {Grid} grid @param {number} stems */
   constructor(grid, stems) {
@@ -26,7 +26,7 @@ export class Song {
     return this.end - this.grid.columns;
   }
 
-  /** @param {number} first @param {DataView} data columns of cells */
+  /** @param {number} first @param {DataView | Uint8Array} data columns of cells */
   put(first, data) {
     const cells = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const count = cells.length / this.size;

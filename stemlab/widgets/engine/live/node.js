@@ -1,4 +1,10 @@
-// The page's side of live separation: gets the audio thread ready.
+// The page's side of live separation: gets an audio thread of its own ready.
+
+/**
+ * @typedef {import("@anywidget/types").AnyModel<any>} Model
+ * @typedef {{module: WebAssembly.Module, model: Uint8Array, card: import("./separator.js").Card}} Files
+ * @typedef {Files & {text: string}} Engine `text` is the module of the audio thread
+ */
 
 // The smallest modules with an instruction of SIMD and of relaxed SIMD.
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
@@ -16,16 +22,56 @@ export function runtime() {
   throw new Error("This browser is too old to separate live sound: take Firefox 89, Chrome 91, Safari 16.4 or later");
 }
 
-/** @param {Uint8Array<ArrayBuffer>} zipped */
+/** @param {BlobPart} zipped */
+const plain = (zipped) => new Response(new Blob([zipped]).stream().pipeThrough(new DecompressionStream("gzip")));
+
+/** @param {BlobPart} zipped */
 export async function compile(zipped) {
-  const plain = new Blob([zipped]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return WebAssembly.compile(await new Response(plain).arrayBuffer());
+  return WebAssembly.compile(await plain(zipped).arrayBuffer());
+}
+
+/** Asks the kernel for all that the audio thread needs. @param {Model} model @returns {Promise<Engine>} */
+export async function fetchEngine(model) {
+  const name = runtime();
+  const { card, buffers: [text, wasm, network] } = await new Promise((done) => {
+    const hear = (/** @type {any} */ message, /** @type {DataView<ArrayBuffer>[]} */ buffers) => {
+      if (message.kind !== "engine") return;
+      model.off("msg:custom", hear);
+      done({ ...message, buffers });
+    };
+    model.on("msg:custom", hear);
+    model.send({ kind: "engine", runtime: name });
+  });
+  return {
+    card,
+    text: await plain(text).text(),
+    module: await compile(wasm),
+    model: new Uint8Array(await plain(network).arrayBuffer()),
+  };
+}
+
+/**
+ * A context of the network's sample rate, whatever the devices have, with these modules in its thread. What another
+ * context plays does not wait while this one warms up.
+ * @param {number} rate @param {string[]} modules
+ */
+export async function listening(rate, ...modules) {
+  const context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
+  if (context.sampleRate !== rate)
+    throw new Error(`This browser plays at ${context.sampleRate} Hz only, and the stems need ${rate}: take Chrome, Edge or Firefox.`);
+  await context.suspend(); // until somebody listens
+  for (const module of modules) {
+    const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
+    await context.audioWorklet.addModule(url);
+    URL.revokeObjectURL(url);
+  }
+  return context;
 }
 
 /**
  * A node that separates; warmed up, and not yet connected. It wants a context of the card's sample rate.
  * @param {BaseAudioContext} context whose thread has the processor
- * @param {{module: WebAssembly.Module, model: Uint8Array, card: import("./separator.js").Card}} files
+ * @param {Files} files
  * @param {number} outputs stereo: the mix, and then as many stems before their gains as are wanted
  */
 export async function separating(context, files, outputs = 1) {
@@ -34,7 +80,7 @@ export async function separating(context, files, outputs = 1) {
     outputChannelCount: Array(outputs).fill(2),
     channelCount: 2,
     channelCountMode: "explicit",
-    processorOptions: files,
+    processorOptions: { module: files.module, model: files.model, card: files.card },
   });
   const answer = await new Promise((done) => (node.port.onmessage = ({ data }) => done(data)));
   if (answer.error) throw new Error(answer.error);

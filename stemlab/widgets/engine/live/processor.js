@@ -1,11 +1,14 @@
 // Live separation in the audio thread: `stemlab-separator` hears the mix and plays its stems with their gains, `delay`
-// samples less a quantum later. Further outputs, where it has them, are the stems before the gains.
+// samples less a quantum later. Further outputs, where it has them, are the stems before the gains. On demand it posts
+// the input and its stems, too, for who keeps them, and columns of pictures.
 
 import { Glide, REPORT } from "../tape.js";
+import { Columns } from "./columns.js";
 import { start, StreamModel } from "./network.js";
 import { LiveSeparator, stereo } from "./separator.js";
 
 const WARM = 300; // hops after which the compilers have done their best
+const KEPT = 16; // hops in a block that is posted
 const LOUDEST = 1000; // 60 dB above full scale; what is beyond is no sound
 
 /** @typedef {import("./separator.js").Stereo} Stereo */
@@ -21,6 +24,14 @@ class Separating extends AudioWorkletProcessor {
     this.gains = stems.map(() => [new Glide(1), new Glide(1)]);
     this.peaks = new Float32Array(stems.length);
     this.alive = true;
+    this.run = 0; // which start of the sound this is
+    this.made = 0; // samples of stems that were ever made
+    /** @type {Float32Array[] | null} */
+    this.kept = null; // hops on their way out: of the input and of all stems but the last, channel by channel
+    /** @type {Map<string, Columns>} */
+    this.views = new Map(); // those who want a picture, by name
+    /** @type {[string, number, Uint8Array][]} */
+    this.columns = []; // what they get with the next report: name, number of the column, its bytes
     this.heard = this.healed = 0; // samples that came in, and those of them that were no numbers
     this.input = this.wide = 0; // peaks since the last report: of the input, of left less right
     /** @type {number[]} */
@@ -41,14 +52,51 @@ class Separating extends AudioWorkletProcessor {
       for (const channel of noise) channel.forEach((_, at) => (channel[at] = Math.random() - 0.5));
       trial.push(noise, this.stems);
     }
-    this.stems.flat().forEach((channel) => channel.fill(0));
-    this.separator = new LiveSeparator(card, network);
+    this.anew = () => new LiveSeparator(card, network);
+    this.begin();
   }
 
-  /** @param {{gains?: number[][], close?: true}} order */
-  obey({ gains, close }) {
+  /**
+   * @param {{gains?: number[][], begin?: number, keep?: boolean, mark?: boolean, close?: true, view?: string,
+   *   rows?: import("./columns.js").Rows | null}} order
+   */
+  obey({ gains, begin, keep, mark, close, view, rows }) {
     gains?.forEach((pair, s) => pair.forEach((gain, c) => (this.gains[s][c].target = gain)));
+    if (begin) this.begin(begin);
+    if (keep !== undefined) this.keep(keep);
+    if (mark !== undefined) this.flush({ mark });
+    if (view) this.look(view, rows);
     if (close) this.alive = false;
+  }
+
+  /** @param {string} view @param {import("./columns.js").Rows | null} [rows] none: no more */
+  look(view, rows) {
+    const stft = this.separator?.stft;
+    if (rows && stft) this.views.set(view, new Columns(rows, stft, this.stems.length));
+    else this.views.delete(view);
+  }
+
+  /** Starts anew, as if nothing had been heard. */
+  begin(run = 0) {
+    this.run = run;
+    this.heard = this.healed = 0;
+    this.took = [];
+    this.separator = this.anew?.();
+    this.stems.flat().forEach((channel) => channel.fill(0));
+  }
+
+  /** @param {boolean} on */
+  keep(on) {
+    this.flush({});
+    this.kept = on ? [] : null;
+  }
+
+  /** Posts what is kept so far, and then a note. @param {{mark?: boolean}} note */
+  flush(note) {
+    const sound = this.kept && joined(this.kept, 2 * this.stems.length, this.hop[0].length);
+    if (sound?.length) this.port.postMessage({ start: this.made - sound.length / (2 * this.stems.length), sound }, [sound.buffer]);
+    if (this.kept) this.kept = [];
+    if ("mark" in note) this.port.postMessage(note);
   }
 
   /** @param {Float32Array[][]} inputs @param {Float32Array[][]} outputs */
@@ -90,7 +138,20 @@ class Separating extends AudioWorkletProcessor {
   separate(separator) {
     const begin = Date.now(); // this thread has no finer clock
     separator.push(this.hop, this.stems);
+    for (const [view, columns] of this.views)
+      this.columns.push([view, this.made / this.hop[0].length - separator.card.lookahead, columns.paint(separator.waiting[0], separator.masks).slice()]);
     this.took.push(Date.now() - begin);
+    this.made += this.hop[0].length;
+    if (this.kept) this.put(separator);
+  }
+
+  /** Keeps a hop. @param {LiveSeparator} separator */
+  put(separator) {
+    if (!this.kept) return;
+    const { length } = this.hop[0];
+    for (const channel of separator.past) this.kept.push(channel.slice(0, length));
+    for (const channel of this.stems.slice(0, -1).flat()) this.kept.push(channel.slice());
+    if (this.kept.length === KEPT * 2 * this.stems.length) this.flush({});
   }
 
   /** @param {Float32Array[]} mix @param {number} at */
@@ -107,15 +168,33 @@ class Separating extends AudioWorkletProcessor {
     );
   }
 
+  /** Seconds that have been played, of all starts; column 0 stands at the first. */
+  time() {
+    const delay = this.separator?.delay ?? 0;
+    return (this.made + (this.heard % this.hop[0].length) - delay) / sampleRate;
+  }
+
   /** @param {number} count samples just made */
   report(count) {
     if ((currentFrame + count) % REPORT >= count) return;
-    const { heard, healed, input, wide, took } = this;
-    this.port.postMessage({ heard, healed, input, wide, took, peaks: Array.from(this.peaks) });
+    const { run, heard, healed, input, wide, took, columns } = this;
+    this.port.postMessage({ run, time: this.time(), heard, healed, input, wide, took, columns, peaks: Array.from(this.peaks) });
     this.took = [];
+    this.columns = [];
     this.input = this.wide = 0;
     this.peaks.fill(0);
   }
+}
+
+/**
+ * @param {Float32Array[]} hops those of all channels, hop by hop @param {number} channels @param {number} length of a hop
+ * @returns {Float32Array<ArrayBuffer>} channel by channel
+ */
+function joined(hops, channels, length) {
+  const sound = new Float32Array(hops.length * length);
+  const wide = sound.length / channels;
+  hops.forEach((hop, i) => sound.set(hop, (i % channels) * wide + Math.floor(i / channels) * length));
+  return sound;
 }
 
 registerProcessor("stemlab-separator", Separating);

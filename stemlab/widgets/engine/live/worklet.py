@@ -12,12 +12,13 @@ IMPORT = re.compile(r"^import \{[^}]*\} from \"[^\"]*\";\n", re.MULTILINE)
 
 def worklet(runtime: str) -> str:
     """Return the module of the audio thread, with the glue of a runtime, one of LiteRT's."""
+    names = ("transform", "columns", "network", "separator", "processor", "ear")
     files = (
         HERE / "scope.js",
         VENDOR / f"litert/{runtime}.mjs",
         VENDOR / "fft/fft.mjs",
         HERE.parent / "tape.js",
-        *(HERE / f"{name}.js" for name in ("transform", "network", "separator", "processor")),
+        *(HERE / f"{name}.js" for name in names),
     )
     return "\n".join(IMPORT.sub("", file.read_text(encoding="utf-8")) for file in files)
 

@@ -1,0 +1,65 @@
+// What live latency is made of, all in seconds, and whether the audio thread keeps pace.
+
+import { LOOKAHEAD } from "../output.js";
+
+const QUANTUM = 128; // samples that the browser asks for at once
+const KEPT = 2000; // hops whose times count, some 23 s
+
+/** @typedef {{underrunEvents: number}} Stats that Chromium keeps */
+
+export class Account {
+  /** @param {import("./separator.js").Card} card @param {AudioContext} context */
+  constructor(card, context) {
+    this.card = card;
+    this.context = context;
+    /** @type {number[]} */
+    this.took = []; // ms of the newest hops
+    this.gaps = 0; // stretches without sound since the start
+    this.underruns = this.#count();
+    this.gaping = false;
+  }
+
+  /** @param {number[]} took ms of each hop of late */
+  hear(took) {
+    this.took = [...this.took, ...took].slice(-KEPT);
+    const budget = (1000 * this.card.hop) / this.card.sample_rate;
+    const underruns = this.#count();
+    const missed = Number.isNaN(underruns) ? took.some((ms) => ms > budget) : underruns > this.underruns;
+    this.underruns = underruns;
+    if (missed && !this.gaping) this.gaps++;
+    this.gaping = missed;
+  }
+
+  /** How often the browser had no sound in time; where it does not say so, hops that took too long tell. */
+  #count() {
+    return /** @type {{playbackStats?: Stats}} */ (/** @type {unknown} */ (this.context)).playbackStats?.underrunEvents ?? NaN;
+  }
+
+  /**
+   * The parts in the order in which sound passes them; `compute` happens within the buffer and adds nothing.
+   * @param {number | null} input the device's, as far as the browser knows @returns {Record<string, number | null>}
+   */
+  parts(input) {
+    const { hop, sample_rate: rate, synthesis, n_fft, lookahead } = this.card;
+    const { baseLatency, outputLatency } = this.context;
+    const way = {
+      "input device": input,
+      block: (hop - QUANTUM) / rate,
+      algorithm: ((synthesis ?? n_fft) + (lookahead - 1) * hop) / rate,
+      limiter: LOOKAHEAD / rate,
+      buffer: baseLatency,
+      "output device": outputLatency ?? null,
+    };
+    const total = Object.values(way).reduce((/** @type {number} */ sum, part) => sum + (part ?? 0), 0);
+    return { ...way, total, compute: this.#percentile(0.5), "compute p99": this.#percentile(0.99) };
+  }
+
+  /** The clock has whole milliseconds: the median is the mean of the middle half. @param {number} share */
+  #percentile(share) {
+    const sorted = this.took.toSorted((a, b) => a - b);
+    if (!sorted.length) return null;
+    const [from, to] = share === 0.5 ? [0.25, 0.75] : [share, share];
+    const middle = sorted.slice(Math.floor(from * sorted.length), Math.floor(to * sorted.length) + 1);
+    return middle.reduce((sum, ms) => sum + ms, 0) / middle.length / 1000;
+  }
+}

@@ -1,0 +1,89 @@
+"""What live separation outlives: its kernel, many starts and stops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import pytest
+from test_live_page import BOTH, LATE, RATE, SHOW, begin, lag
+
+from stemlab.sound.audio import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Lab, Notebook
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def listening(lab: Lab) -> Iterator[tuple[Notebook, str]]:
+    """Open a notebook that listens to the microphone; return it and the player's name."""
+    notebook = lab.open()
+    notebook.run(SHOW)
+    name = notebook.run("print(live.model_id)").strip()
+    notebook.wait(f"globalThis.stemlab?.players.has('{name}')")
+    begin(notebook, name)
+    yield notebook, name
+    notebook.page.context.close()
+
+
+def check_sound(notebook: Notebook, name: str) -> None:
+    """Check that the sum of the stems is what goes in, just as late as it should be."""
+    notebook.page.evaluate(BOTH, name)
+    late, alike = lag(notebook.record("both", 2))
+    assert alike > 0.99
+    assert late == LATE
+
+
+def test_a_killed_kernel_leaves_the_sound_and_the_take(
+    lab: Lab, listening: tuple[Notebook, str]
+) -> None:
+    notebook, name = listening
+    notebook.run("live.recording = True")
+    notebook.eventually("live._recording.length > 44100", "True")
+    folder = lab.root / notebook.run("print(live.folder)").strip()
+    notebook.start("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    told = notebook.page.locator(".stemlab-live .complaint", has_text="the sound goes on")
+    told.wait_for()
+    assert folder.name in told.inner_text()
+    for path in folder.iterdir():
+        sound = load(path).samples
+        assert len(sound) > 0.8 * RATE
+        assert np.abs(sound).max() > 0
+    check_sound(notebook, name)
+    live = f"stemlab.players.get('{name}').live"
+    notebook.page.evaluate(f"{live}.change('solos', 2, true)")
+    notebook.wait(f"{live}.gains()[0] === 0")
+    before, after = np.square(notebook.record("both", 2)).mean(0)
+    assert 1e-4 * before < after < 0.8 * before
+
+
+def test_many_starts_and_stops_leave_nothing(listening: tuple[Notebook, str]) -> None:
+    """Neither memory nor sound that hangs on: the page has one thread and one network for all."""
+    notebook, name = listening
+    live = f"stemlab.players.get('{name}').live"
+    cycle = f"""async (times) => {{
+      for (let i = 0; i < times; i++) {{
+        {live}.toggle();
+        await new Promise((done) => setTimeout(done, 100));
+      }}
+    }}"""
+    notebook.evaluate(cycle, 20)
+    before = page_memory()
+    notebook.evaluate(cycle, 80)
+    notebook.wait(f"{live}.playing && {live}.report.input > 0")
+    assert page_memory() < before + 60e6
+    check_sound(notebook, name)
+    notebook.page.evaluate(f"{live}.toggle()")
+    notebook.wait(f"{live}.chain.context.state === 'suspended'")
+
+
+def page_memory() -> int:
+    """Return the bytes of all pages of this process's browser."""
+    children = psutil.Process().children(recursive=True)
+    pages = [child for child in children if "--type=renderer" in child.cmdline()]
+    return sum(page.memory_info().rss for page in pages)

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from stemlab.labs import live
+
+
+def test_the_table_follows_the_account() -> None:
+    ear = live()
+    assert "Press Start" in ear.table.value
+    ear.player.account = {"block": 0.0087, "input device": None, "total": 0.084, "compute": 0.0012}
+    assert "<td>block</td><td>8.7</td>" in ear.table.value
+    assert "<td>input device</td><td>unknown</td>" in ear.table.value
+    assert "<td>gaps</td><td>0</td>" in ear.table.value
+    ear.close()
