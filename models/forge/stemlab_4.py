@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from four_stems import measure
+from music.pool import STEMS as JUDGED
 from music.pool import list_songs
 from spleeter_2stems import MODELS, speed
 
@@ -116,10 +117,9 @@ def quality(network: Path, songs: dict[str, Song]) -> dict[str, Any]:
     """Return the SDR, in the median and by song."""
     separate = measure.separation(network)
     by_song = {title: measure.scores(separate, song) for title, song in songs.items()}
-    stems = [*STEMS, measure.BOTH]
-    known = {stem: [row[stem] for row in by_song.values() if stem in row] for stem in stems}
+    known = {stem: [row[stem] for row in by_song.values() if stem in row] for stem in JUDGED}
     return {
-        "sdr": {stem: round(statistics.median(row), 2) for stem, row in known.items()},
+        "sdr": {stem: round(statistics.median(row), 2) for stem, row in known.items() if row},
         "sdr_by_song": by_song,
         "material": f"{len(songs)} songs, at most {SECONDS} s each; see models/README.md",
     }

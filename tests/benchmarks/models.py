@@ -22,12 +22,11 @@ import typer
 sys.path.insert(0, str(Path(__file__).parents[2] / "models" / "forge"))
 
 from four_stems import measure
-from music.pool import list_songs
+from music.pool import STEMS, list_songs
 from speed import four_minutes
 
 from stemlab.model import find, paths
 
-STEMS = ("vocals", "drums", "bass", "other", measure.BOTH)
 HEAD = ("model", "precision", "MB", "× real time", "peak MB", *STEMS)
 
 

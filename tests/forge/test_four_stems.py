@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soundfile
-from four_stems import average, live_network
+from four_stems import average, live_network, measure
 from four_stems.mixtures import TAUGHT, Grid, Mixtures, sides_swapped
 from four_stems.network import BINS, CELLS, STEMS, to_blocks
-from music.pool import write_song
+from music.pool import REST, write_song
 
 from stemlab import demo
 from stemlab.importers import spleeter
@@ -177,6 +177,14 @@ def test_weights_are_averaged_in_their_order(tmp_path: Path) -> None:
     with np.load(tmp_path / "mean.npz") as mean:
         np.testing.assert_array_equal(mean["kernel"], np.full((2, 3), 1.5))
         np.testing.assert_array_equal(mean["bias"], np.full(3, 0.5))
+
+
+def test_stems_held_as_one_are_judged_by_their_sum() -> None:
+    parts = np.random.default_rng(0).normal(0, 1, (4, 1000, 2)).astype(np.float32)
+    found = dict(zip(STEMS, parts, strict=True))
+    song = {"vocals": 1.1 * parts[0], REST: 0.9 * parts[1:].sum(0)}
+    told = measure.scores(lambda _: dict(found), song)
+    assert told == {"vocals": pytest.approx(20.83, abs=0.01), REST: pytest.approx(19.08, abs=0.01)}
 
 
 def test_loss_adds_what_the_song_cannot_tell_apart(tmp_path: Path) -> None:

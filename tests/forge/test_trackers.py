@@ -105,6 +105,7 @@ def test_songs_of_two_stems_are_written(tmp_path: Path, monkeypatch: pytest.Monk
     (folder / "one.mod").write_bytes(module({"bass": SAMPLES[""]}))
     monkeypatch.setattr(trackers, "SHARE", tmp_path)
     monkeypatch.setattr(trackers, "HELD_BACK", 2**32)  # none
+    monkeypatch.setattr(trackers, "SHORTEST", 5)
     trackers.gather(tmp_path, tmp_path / "pool", tmp_path / "validation")
     (song,) = list_songs(tmp_path / "pool")
     assert song.name == "heroes-song-1"

@@ -2,8 +2,8 @@
 
     python models/forge/four_stems/measure.py VALIDATION MODEL.tflite … [--seconds 60] [--json FILE]
 
-VALIDATION has the layout of `music.pool`. Where a song holds bass and other as one, the model's
-estimates of both are added up.
+VALIDATION has the layout of `music.pool`. Where a song holds several stems as one, such as
+bass+other, the model's estimates of them are added up.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import soundfile
 import typer
-from music.pool import list_songs
+from music.pool import STEMS, list_songs
 
 from stemlab.card import Card
 from stemlab.live.model import StreamModel
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 RATE = 44_100
 AUDIBLE = 1e-3  # RMS below which a stem is not scored
-BOTH = "bass+other"
 
 
 def main(
@@ -109,8 +108,9 @@ def live(model: StreamModel) -> Separation:
 def scores(separate: Separation, song: Stems) -> dict[str, float]:
     """Return the SDR of each stem that is heard."""
     found = separate(np.sum(list(song.values()), axis=0))
-    if BOTH in song and "other" in found:
-        found[BOTH] = found["bass"] + found["other"]
+    for name in song.keys() - found.keys():
+        if found.keys() >= (parts := set(name.split("+"))):
+            found[name] = np.sum([found[part] for part in parts], axis=0)
     return _sdrs(song, found)
 
 
@@ -135,17 +135,15 @@ def _sdrs(song: Stems, found: Stems) -> dict[str, float]:
 
 def show(model: str, table: dict[str, dict[str, float]]) -> None:
     """Print a table: a row for each song, medians and means below."""
-    stems = [
-        s for s in ("vocals", "drums", "bass", "other", BOTH) if any(s in t for t in table.values())
-    ]
-    print(f"\n{model:34}" + "".join(f"{stem:>11}" for stem in stems))
+    stems = [stem for stem in STEMS if any(stem in row for row in table.values())]
+    print(f"\n{model:34}" + "".join(f"{stem:>17}" for stem in stems))
     for song, row in table.items():
         print(
-            f"{song[-34:]:34}" + "".join(f"{row.get(stem, float('nan')):11.2f}" for stem in stems)
+            f"{song[-34:]:34}" + "".join(f"{row.get(stem, float('nan')):17.2f}" for stem in stems)
         )
     columns = [[row[stem] for row in table.values() if stem in row] for stem in stems]
     for name, average in (("median", statistics.median), ("mean", statistics.fmean)):
-        print(f"{name:34}" + "".join(f"{average(column):11.2f}" for column in columns), flush=True)
+        print(f"{name:34}" + "".join(f"{average(column):17.2f}" for column in columns), flush=True)
 
 
 if __name__ == "__main__":

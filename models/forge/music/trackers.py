@@ -58,6 +58,8 @@ HELD_BACK = 15
 
 SECONDS = 150
 """Of a song, at most."""
+SHORTEST = 20
+"""Seconds of a song, at least: fanfares are left out."""
 EXCERPT = 60
 """Seconds in which an instrument is judged by its sound."""
 AUDIBLE = 1e-3
@@ -82,13 +84,13 @@ MELODY = 4
 
 
 def gather(data: Path, pool: Path, validation: Path) -> None:  # noqa: ARG001
-    """Write every module of which at least two stems are heard."""
+    """Write every song of which at least two stems are heard."""
     for folder, file in tqdm(shuffled(list(modules())), SOURCE):
         name = re.sub(r"[^a-z0-9]+", "-", f"{Path(folder).name}-{file.stem}".lower())
         root = pool if zlib.crc32(name.encode()) % HELD_BACK else validation
         if not has_song(root, SOURCE, name):
             stems = perform(Module(file.read_bytes()))
-            if len(stems) > 1:
+            if len(stems) > 1 and min(map(len, stems.values())) > SHORTEST * RATE:
                 write_song(root, SOURCE, name, stems, FOLDERS[folder])
 
 
