@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from stemlab.library.batch import Report
     from stemlab.research.bench import Bench, LiveBench
-    from stemlab.research.evaluation import Scores
     from stemlab.separator import Separator
 
 app = typer.Typer(
@@ -280,61 +279,60 @@ def evaluate(
             metavar="DIR", help="Songs with reference stems: a data set, a .stem.mp4 or a .csv."
         ),
     ],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[--compare MODEL…]", help="What to compare.")
+    ] = None,
     model: ModelOption = DEFAULT,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare models; the first with each other one.")
+    ] = False,
     stems: Annotated[
         str,
         typer.Option(
             help="What to compare, such as vocals,bass+other; vocals=lead+choir names references."
         ),
     ] = "",
-    bss: Annotated[
-        bool,
-        typer.Option("--bss", help="Add BSSEval v4 scores: much slower, needs stemlab[research]."),
-    ] = False,
+    metrics: Annotated[
+        str, typer.Option(help="Such as sdr,log_wmse, or all; most need stemlab[research].")
+    ] = "sdr,si_sdr",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A .parquet file for the table, with all it rests on."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the quality of the separation on songs with known stems."""
-    from stemlab.research.evaluation import evaluate as measure
-    from stemlab.research.evaluation import summed_up
-    from stemlab.research.layouts import find_songs
-    from stemlab.research.references import match, unmatched
-    from stemlab.separator import Separator
+    from stemlab.research.contest import Contest
+    from stemlab.research.evaluation import METRICS, check_metrics
+    from stemlab.research.parquet import check, write
 
-    separator = Separator(model)
-    scores, errors = {}, {}
-    for song in tqdm(find_songs(place), unit=" songs", disable=None, leave=False):
-        try:
-            song.warn_short(separator.rate)
-            targets = match(separator.stems, song.stems, stems)
-            if missing := unmatched(separator.stems, targets, stems):
-                _complain(f"warning: {song.name}: no reference for {', '.join(missing)}")
-            scores[song.name] = measure(song, separator, stems, bss=bss)
-        except StemlabError as error:
-            _complain(f"{song.name}: {error}")
-            errors[song.name] = str(error)
-    totals = {name: summed_up(scores.values(), name) for name in ("median", "mean")}
+    if bool(models) != compare:
+        raise SettingError("models follow --compare: `stemlab evaluate DIR --compare MODEL MODEL`")
+    wanted = METRICS if metrics == "all" else check_metrics(n.strip() for n in metrics.split(","))
+    out = out or (Path("evaluation.parquet") if compare else None)
+    contest = Contest(place, models or [model], stems, wanted)
+    if out:
+        check(out)
+    with contextlib.closing(contest.run()) as complaints:
+        for complaint in complaints:
+            with tqdm.external_write_mode():
+                _complain(complaint)
     if as_json:
-        found = {"model": separator.model.card.name, "songs": scores, **totals, "errors": errors}
-        print(json.dumps(_finite(found)))
-    elif scores:
-        _table(_score_rows(scores | totals))
-    if errors:
+        print(json.dumps(_finite(contest.told())))
+    elif any(contest.scores.values()):
+        _table(contest.ranking() if compare else contest.songs())
+    if out:
+        write(contest.table(), out)
+    if contest.errors:
         sys.exit(FAILED)
-
-
-def _score_rows(scores: Mapping[str, Mapping[str, Scores]]) -> Iterator[tuple[str, ...]]:
-    """Yield a head and a row for each song and stem; median and mean go last."""
-    first = next(iter(next(iter(scores.values())).values()))
-    yield ("dB", "stem", *(name.upper().replace("_", "-") for name in first))
-    for song, stems in scores.items():
-        for stem, values in stems.items():
-            yield (song, stem, *(f"{value:.2f}" for value in values.values()))
 
 
 def _finite(value: Any) -> Any:
     """Replace what JSON has no number for by null."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stemlab import demo
@@ -315,6 +316,34 @@ def test_evaluate_scores_what_is_there_and_names_the_rest(stemlab: Any, tmp_path
     assert "stemlab: odd: " in said.err
     summed = stemlab("evaluate", tmp_path / "all", "--stems", "drums,bass+other", "--json").out
     assert [*json.loads(summed)["median"]] == ["drums", "bass+other"]
+
+
+def test_evaluate_compares_models_and_keeps_what_it_found(
+    stemlab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for song, start in {"one": 20, "two": 30}.items():
+        (tmp_path / song).mkdir()
+        for name, path in demo.stem_paths().items():
+            samples = load(path).samples[start * SECOND : (start + 2) * SECOND]
+            save(tmp_path / song / f"{name}.wav", Audio(samples))
+    monkeypatch.chdir(tmp_path)
+    models = ("stemlab-4-fast", "spleeter-2stems")
+    said = stemlab("evaluate", ".", "--compare", *models, "--stems", "vocals", "--metrics", "sdr")
+    assert (said.code, said.err) == (0, "")
+    head, *rows = said.out.splitlines()
+    assert head.split()[-2:] == ["stemlab-4-fast", "is"]
+    assert [row.split()[:4] for row in rows] == [["vocals", "SDR", model, "2"] for model in models]
+    assert "better on" in rows[1]
+    table = pd.read_parquet("evaluation.parquet")
+    assert [*table.columns] == ["model", "song", "stem", "sdr"]
+    assert len(table) == 4
+    run = table.attrs["run"]
+    assert run["models"]["stemlab-4-fast"]["sha256"] == find("stemlab-4-fast").sha256
+    assert run["settings"][0]["n_fft"] == 4096
+    assert {"python", "numpy", "stemlab"} <= run["versions"].keys()
+    assert run["machine"]["cores"] > 0
+    assert "follow --compare" in stemlab("evaluate", ".", *models).err
+    assert "no such metric" in stemlab("evaluate", ".", "--metrics", "pesq").err
 
 
 def test_evaluate_without_references(stemlab: Any, tmp_path: Path) -> None:

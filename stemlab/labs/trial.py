@@ -118,7 +118,7 @@ class Trial:
             name: Audio(stem, separator.rate)
             for name, stem in zip(separator.stems, stems, strict=True)
         }
-        sdr = _sdrs(targets, references, grouped(stems, targets)) if targets else {}
+        sdr = _sdrs(targets, mix, references, grouped(stems, targets)) if targets else {}
         tell = partial(model.complete, account, separator, len(mix), list(model.used))
         return Outcome(named, sdr, tell)
 
@@ -161,8 +161,10 @@ def _targets(passage: Passage, separator: Separator) -> tuple[Target, ...]:
     return tuple(match(separator.stems, song.stems)) if song.stems else ()
 
 
-def _sdrs(targets: tuple[Target, ...], references: Samples, estimates: Samples) -> Sdrs:
-    scores = score(references, estimates, rate=0)
+def _sdrs(
+    targets: tuple[Target, ...], mix: Samples, references: Samples, estimates: Samples
+) -> Sdrs:
+    scores = score(mix, references, estimates, rate=0)
     return {target.name: one["sdr"] for target, one in zip(targets, scores, strict=True)}
 
 
@@ -192,6 +194,6 @@ def _ceilings(
 ) -> dict[str, Sdrs]:
     mix, references = _read(passage, targets, rate)
     return {
-        oracle: _sdrs(targets, references, stems)
+        oracle: _sdrs(targets, mix, references, stems)
         for oracle, stems in ceilings(mix, references, stft, whole=whole).items()
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stemlab.errors import SettingError
 from stemlab.masks import (
     Oracle,
     apply,
@@ -16,7 +17,9 @@ from stemlab.masks import (
     ideal_ratio_mask,
     phase_sensitive_mask,
 )
-from stemlab.research.metrics import Sdr, bss_eval
+from stemlab.research.log_wmse import log_wmse
+from stemlab.research.magnitudes import bleedless_and_fullness, l1_frequency
+from stemlab.research.metrics import BSS, Sdr, bss_eval
 from stemlab.research.references import Mixed, match, references_of
 
 if TYPE_CHECKING:
@@ -27,8 +30,12 @@ if TYPE_CHECKING:
     from stemlab.separator import Separator
     from stemlab.spectral import Samples, Spectrum, Stft
 
-    # In dB: "sdr", "si_sdr" and, where asked for, "bss_sdr", "isr", "sir" and "sar".
+    # By the names of `METRICS`.
     Scores: TypeAlias = dict[str, float]
+
+USUAL = ("sdr", "si_sdr")
+METRICS = (*USUAL, *BSS, "log_wmse", "l1_freq", "bleedless", "fullness")
+"""`stemlab.research.metrics.Sdr` and `bss_eval`, in dB; `log_wmse`; those of `magnitudes`."""
 
 ORACLES: dict[str, Oracle] = {
     "IRM": ideal_ratio_mask,
@@ -45,11 +52,11 @@ def evaluate(
     song: Song,
     separator: Separator,
     wanted: str = "",
+    metrics: Sequence[str] = USUAL,
     *,
-    bss: bool = False,
     progress: Callable[[float], object] | None = None,
 ) -> dict[str, Scores]:
-    """Separate a song block by block and return the scores of each stem in dB.
+    """Separate a song block by block and return the scores of each stem.
 
     Parameters
     ----------
@@ -58,9 +65,9 @@ def evaluate(
         in silence.
     wanted
         What is compared, see `stemlab.research.references.match`; by default all that can be.
-    bss
-        Whether to add BSSEval's scores, see `stemlab.research.metrics.bss_eval`: some seconds of
-        work and 100 MB a stem for ten seconds of the song.
+    metrics
+        Names of `METRICS`. All but the usual ones take in the song as a whole; those of BSSEval
+        take some seconds of work and 100 MB a stem for ten seconds of it.
     progress
         Called with the seconds that have just been done.
 
@@ -69,11 +76,13 @@ def evaluate(
     AudioError
         If a file cannot be read.
     SettingError
-        If nothing can be compared.
+        If nothing can be compared, or a metric is unknown.
     """
+    metrics = check_metrics(metrics)
     targets = match(separator.stems, song.stems, wanted)
     accounts = [Sdr() for _ in targets]
-    kept: list[tuple[Samples, Samples]] = []
+    more = [name for name in metrics if name not in USUAL]
+    kept: list[tuple[Samples, ...]] = []
     with ExitStack() as stack:
         known = [
             stack.enter_context(Mixed(references_of(song.stems, target), separator.rate))
@@ -85,49 +94,97 @@ def evaluate(
             references = np.stack([reference.take(len(block.mix)) for reference in known])
             for account, reference, estimate in zip(accounts, references, estimates, strict=True):
                 account.add(reference, estimate)
-            if bss:
-                kept.append((references, estimates))
+            if more:
+                kept.append((block.mix[None], references, estimates))
             if progress:
                 progress(len(block.mix) / separator.rate)
-    scores = [_scores(account) for account in accounts]
+    scores = [_usual(account) for account in accounts]
     if kept:
-        references, estimates = (np.concatenate(parts, 1) for parts in zip(*kept, strict=True))
-        for score, more in zip(
-            scores, bss_eval(references, estimates, separator.rate), strict=True
-        ):
-            score.update(more)
-    return {target.name: score for target, score in zip(targets, scores, strict=True)}
+        [mix], references, estimates = (np.concatenate(p, 1) for p in zip(*kept, strict=True))
+        _add(scores, mix, references, estimates, separator.rate, more)
+    return {t.name: _only(metrics, score) for t, score in zip(targets, scores, strict=True)}
 
 
-def score(references: Samples, estimates: Samples, rate: int, *, bss: bool = False) -> list[Scores]:
-    """Return the scores of stems in memory, in dB.
+def check_metrics(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of metrics as a tuple.
+
+    Raises
+    ------
+    SettingError
+        If one is unknown.
+    """
+    names = tuple(names)
+    if unknown := [name for name in names if name not in METRICS]:
+        raise SettingError(
+            f"{', '.join(unknown)}: no such metric; choose among {', '.join(METRICS)}"
+        )
+    return names
+
+
+def score(
+    mix: Samples,
+    references: Samples,
+    estimates: Samples,
+    rate: int,
+    metrics: Sequence[str] = USUAL,
+) -> list[Scores]:
+    """Return the scores of stems in memory.
 
     Parameters
     ----------
+    mix
+        [samples, 2].
     references, estimates
         [stems, samples, 2].
     rate
         Samples per second.
-    bss
-        Whether to add BSSEval's scores.
+    metrics
+        Names of `METRICS`.
     """
     scores = []
     for reference, estimate in zip(references, estimates, strict=True):
         account = Sdr()
         account.add(reference, estimate)
-        scores.append(_scores(account))
-    if bss:
+        scores.append(_usual(account))
+    _add(scores, mix, references, estimates, rate, metrics)
+    return [_only(metrics, known) for known in scores]
+
+
+def _usual(account: Sdr) -> Scores:
+    return {"sdr": account.value, "si_sdr": account.scale_invariant}
+
+
+def _only(metrics: Sequence[str], scores: Scores) -> Scores:
+    return {name: scores[name] for name in metrics}
+
+
+def _add(
+    scores: Sequence[Scores],
+    mix: Samples,
+    references: Samples,
+    estimates: Samples,
+    rate: int,
+    metrics: Sequence[str],
+) -> None:
+    """Add to the scores of each stem what cannot be gathered block by block."""
+    wanted = {*metrics}
+    for known, reference, estimate in zip(scores, references, estimates, strict=True):
+        if "log_wmse" in wanted:
+            known["log_wmse"] = log_wmse(mix, reference, estimate, rate)
+        if "l1_freq" in wanted:
+            known["l1_freq"] = l1_frequency(reference, estimate)
+        if wanted & {"bleedless", "fullness"}:
+            both = bleedless_and_fullness(reference, estimate, rate)
+            known["bleedless"], known["fullness"] = both
+    if wanted & {*BSS}:
         for known, more in zip(scores, bss_eval(references, estimates, rate), strict=True):
             known.update(more)
-    return scores
-
-
-def _scores(account: Sdr) -> Scores:
-    return {"sdr": account.value, "si_sdr": account.scale_invariant}
 
 
 def summed_up(songs: Iterable[Mapping[str, Scores]], how: str) -> dict[str, Scores]:
     """Return the median or mean over songs of each stem's scores, leaving out unknown ones.
+
+    The median of ``bss_sdr`` is that of papers on MUSDB18: over songs, of medians over seconds.
 
     Examples
     --------

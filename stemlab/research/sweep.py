@@ -9,7 +9,6 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -21,12 +20,14 @@ from stemlab.cluster import Failure, connect, run
 from stemlab.errors import SettingError, StemlabError
 from stemlab.model import DEFAULT, StemModel, find
 from stemlab.research.account import Account, measure
-from stemlab.research.evaluation import ceilings, grouped, score
+from stemlab.research.evaluation import METRICS, USUAL, ceilings, check_metrics, grouped, score
 from stemlab.research.layouts import find_songs
 from stemlab.research.metrics import BSS
+from stemlab.research.parquet import check, write
+from stemlab.research.record import record, turned
 from stemlab.research.references import Song, match, read_stretch, unmatched
 from stemlab.separator import Separator
-from stemlab.sound.audio import replacing, writing
+from stemlab.sound.audio import writing
 from stemlab.spectral import Stft
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from stemlab.card import Card
     from stemlab.cluster import Where
     from stemlab.research.references import Source, Target
     from stemlab.spectral import Samples, Window
@@ -49,7 +51,7 @@ COSTS = (
     "cpu", "memory", "conservation", "nola", "cola",
 )  # fmt: skip
 COLUMNS = (
-    "song", "start", "estimate", "stem", *SETTINGS, "sdr", "si_sdr", *BSS, *COSTS, "error",
+    "song", "start", "estimate", "stem", *SETTINGS, *METRICS, *COSTS, "error",
 )  # fmt: skip
 
 MODEL = "model"
@@ -143,7 +145,7 @@ class Job:
     song: Song
     setting: Setting
     stretch: Stretch
-    bss: bool
+    metrics: tuple[str, ...]
     stems: tuple[str, ...] = ()
 
     @property
@@ -174,8 +176,8 @@ class Job:
         targets = match(separator.stems, self.song.stems)
         mix, references = self._read(targets, separator.rate)
         stems, account = measure(separator, mix)
-        scores = score(references, grouped(stems, targets), separator.rate, bss=self.bss)
-        known = self._known() | _turned(separator) | _costs(account)
+        scores = score(mix, references, grouped(stems, targets), separator.rate, self.metrics)
+        known = self._known() | turned(separator) | _costs(account)
         return [
             known | {"estimate": MODEL, "stem": target.name} | values
             for target, values in zip(targets, scores, strict=True)
@@ -191,7 +193,7 @@ class Job:
             known | {"estimate": oracle, "stem": target.name} | values
             for oracle, stems in ceilings(mix, references, stft, whole=whole).items()
             for target, values in zip(
-                targets, score(references, stems, rate, bss=self.bss), strict=True
+                targets, score(mix, references, stems, rate, self.metrics), strict=True
             )
         ]
 
@@ -210,19 +212,6 @@ class Job:
         return _read(song.name, song.mix, stems, tuple(targets), rate, self.stretch)
 
 
-def _turned(separator: Separator) -> Row:
-    """Return the settings of a separator, None nowhere."""
-    model, stft = separator.model, separator.stft
-    names = ("exponent", "past", "lookahead", "overlap", "extension")
-    return {
-        **asdict(stft),
-        **{name: getattr(separator, name) for name in names},
-        "model": model.card.name,
-        "runtime": model.runtime,
-        "threads": model.threads,
-    }
-
-
 def _costs(account: Account) -> Row:
     """Return an account by the names of its columns; some are those of settings already."""
     costs = asdict(account) | {"algorithmic": account.algorithmic, "latency": account.latency}
@@ -238,7 +227,7 @@ def sweep(
     where: Where = None,
     start: float = 0,
     seconds: float | None = None,
-    bss: bool = True,
+    metrics: Sequence[str] = (*USUAL, *BSS),
 ) -> pd.DataFrame:
     """Separate songs with many settings and tell how well each does and what it costs.
 
@@ -261,16 +250,16 @@ def sweep(
         cores.
     start, seconds
         The stretch of each song that is separated; all of it by default.
-    bss
-        Whether to compute BSSEval's scores, which takes far longer than all else; see
-        `stemlab.research.metrics.bss_eval`.
+    metrics
+        Names of `stemlab.research.evaluation.METRICS`. Those of BSSEval, which are among them
+        by default, take far longer than all else.
 
     Returns
     -------
     One row for each song, setting and stem. Columns: song, start, estimate (``"model"`` or the
-    oracle), stem; the settings; sdr, si_sdr, bss_sdr, isr, sir, sar in dB; those of
+    oracle), stem; the settings; the metrics; those of
     `stemlab.research.account.Account` in seconds and bytes, algorithmic and whole latency among
-    them; error.
+    them; error. Its ``attrs["run"]``, which the file keeps, is a `stemlab.research.record.record`.
 
     Raises
     ------
@@ -280,29 +269,24 @@ def sweep(
         If a setting is unknown, a library is missing or there is no cluster.
     """
     out = Path(out)
-    _check(out)
+    check(out)
     found = find_songs(Path(songs)) if isinstance(songs, str | Path) else list(songs)
-    jobs = list(_jobs(_settings(settings), found, Stretch(start, seconds), bss=bss))
+    asked = _settings(settings)
+    jobs = list(_jobs(asked, found, Stretch(start, seconds), check_metrics(metrics)))
     journal = _Journal(out.with_suffix(".jsonl"))
     known = {job.key: job for job in jobs}
     failures = _work(known, journal, where)
     rows = journal.rows | failures
     table = _table([row for key in known for row in rows[key]])
-    _write(table, out)
+    table.attrs["run"] = record(_cards(asked), metrics=[*metrics], start=start, seconds=seconds)
+    write(table, out)
     return table
 
 
-def _check(out: Path) -> None:
-    if out.suffix != ".parquet":
-        raise SettingError(f"{out}: the result is a .parquet file; give it such a name")
-    if not out.parent.is_dir():
-        raise SettingError(f"{out}: there is no folder {out.parent}; make it, or choose another")
-    for library in ("pandas", "pyarrow"):
-        if find_spec(library) is None:
-            raise SettingError(
-                f"a sweep needs {library}, which is not installed; "
-                "`pip install 'stemlab[research]'` installs it"
-            )
+def _cards(settings: Sequence[Setting]) -> Iterator[Card]:
+    for name in dict.fromkeys(setting.model for setting in settings):
+        with suppress(StemlabError):  # told by the jobs
+            yield find(name)
 
 
 def _settings(settings: Mapping[str, Sequence[Any]] | Iterable[Setting]) -> list[Setting]:
@@ -319,13 +303,13 @@ def _settings(settings: Mapping[str, Sequence[Any]] | Iterable[Setting]) -> list
 
 
 def _jobs(
-    settings: Sequence[Setting], songs: Sequence[Song], stretch: Stretch, *, bss: bool
+    asked: Sequence[Setting], songs: Sequence[Song], stretch: Stretch, metrics: tuple[str, ...]
 ) -> Iterator[Job]:
     """Yield each setting's job for each song, the oracles' once for each grid and set of stems."""
     for song in songs:
         grids = set()
-        for setting in settings:
-            yield Job(song, setting, stretch, bss)
+        for setting in asked:
+            yield Job(song, setting, stretch, metrics)
             try:
                 stft, card = setting.stft(), find(setting.model)
                 match(card.stems, song.stems)
@@ -334,7 +318,7 @@ def _jobs(
             if (stft, card.stems) not in grids:
                 grids.add((stft, card.stems))
                 grid = Setting(stft.n_fft, stft.hop, stft.window, model=setting.model)
-                yield Job(song, grid, stretch, bss, card.stems)
+                yield Job(song, grid, stretch, metrics, card.stems)
 
 
 class _Journal:
@@ -393,11 +377,6 @@ def _window_name(window: Any) -> str | None:
     ('kaiser 8.6', 'hann')
     """
     return " ".join(map(str, window)) if isinstance(window, list | tuple) else window
-
-
-def _write(table: pd.DataFrame, out: Path) -> None:
-    with replacing(out) as part:
-        table.to_parquet(part, index=False)
 
 
 @lru_cache(maxsize=2)

@@ -16,7 +16,7 @@ from stemlab.labs.memory import remembering
 from stemlab.labs.trial import SECONDS, Passage, Trial, parse_window
 from stemlab.model import StemModel, find
 from stemlab.research.account import Account
-from stemlab.research.evaluation import ORACLES
+from stemlab.research.evaluation import ORACLES, USUAL
 from stemlab.research.layouts import find_songs
 from stemlab.research.references import match, read_stretch
 from stemlab.research.sweep import MODEL, Job, Setting, Stretch
@@ -83,8 +83,8 @@ def test_a_trial_scores_as_a_sweep_does() -> None:
     trial = Trial(setting, Passage(SONG, REFERENCES, 27))
     [song] = find_songs(REFERENCES)
     stretch = Stretch(27, SECONDS)
-    swept = Job(song, setting, stretch, bss=False).rows()
-    swept += Job(song, setting, stretch, bss=False, stems=find(FAST).stems).rows()
+    swept = Job(song, setting, stretch, USUAL).rows()
+    swept += Job(song, setting, stretch, USUAL, stems=find(FAST).stems).rows()
     found = {MODEL: trial.run().sdr, **trial.ceilings()}
     assert found.keys() == {MODEL, *ORACLES}
     for row in swept:

@@ -15,7 +15,7 @@ import pytest
 from stemlab import demo
 from stemlab.cluster import Failure, connect
 from stemlab.errors import SettingError
-from stemlab.research.evaluation import ORACLES, evaluate
+from stemlab.research.evaluation import ORACLES, USUAL, evaluate
 from stemlab.research.layouts import find_songs
 from stemlab.research.sweep import COLUMNS, MODEL, Setting, sweep
 from stemlab.spectral import Stft
@@ -23,7 +23,7 @@ from stemlab.spectral import Stft
 SONGS = Path(demo.__file__).parent
 NAME = "spleeter-2stems"
 # Short, so that a sweep of many settings takes seconds.
-STRETCH = {"start": 20, "seconds": 1.5, "bss": False}
+STRETCH = {"start": 20, "seconds": 1.5, "metrics": USUAL}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,9 @@ def test_there_is_a_row_for_each_setting_and_stem(swept: tuple[Path, pd.DataFram
     assert (own.conservation < -120).all()
     assert own.cola.astype(bool).all()
     same_table(pd.read_parquet(out), table)
+    run = pd.read_parquet(out).attrs["run"]
+    assert len(run["models"][NAME]["sha256"]) == 64
+    assert run == table.attrs["run"]
 
 
 def same_table(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
@@ -73,7 +76,7 @@ def test_failures_are_rows_that_say_why(swept: tuple[Path, pd.DataFrame]) -> Non
 
 def test_scores_are_those_of_an_evaluation(tmp_path: Path) -> None:
     [song] = find_songs(SONGS)
-    table = sweep([Setting(model=NAME)], [song], tmp_path / "a.parquet", where=1, bss=False)
+    table = sweep([Setting(model=NAME)], [song], tmp_path / "a.parquet", where=1, metrics=USUAL)
     own = table[table.estimate == MODEL].set_index("stem").sdr
     for stem, scores in evaluate(song, Setting(model=NAME).separator()).items():
         assert own[stem] == pytest.approx(scores["sdr"], abs=0.01)
@@ -118,7 +121,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path) -> None:
         "import sys\nfrom stemlab.research.sweep import sweep\n"
         f"grid = {{'model': [{NAME!r}], 'exponent': [1 + i / 100 for i in range(40)]}}\n"
         f"sweep(grid, {str(SONGS)!r}, "
-        f"{str(out)!r}, where=2, start=20, seconds=1.5, bss=False)\n"
+        f"{str(out)!r}, where=2, start=20, seconds=1.5, metrics=('sdr', 'si_sdr'))\n"
     )
     journal = out.with_suffix(".jsonl")
     with subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL) as process:
@@ -144,7 +147,7 @@ def test_what_cannot_be_swept_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         sweep([], SONGS, tmp_path / "none" / "a.parquet")
     with pytest.raises(SettingError, match="nfft: no such setting"):
         sweep({"nfft": [1024]}, SONGS, tmp_path / "a.parquet")
-    monkeypatch.setattr("stemlab.research.sweep.find_spec", lambda _: None)
+    monkeypatch.setattr("stemlab.research.parquet.find_spec", lambda _: None)
     with pytest.raises(SettingError, match=r"stemlab\[research\]"):
         sweep([], SONGS, tmp_path / "a.parquet")
 
