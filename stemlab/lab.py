@@ -27,6 +27,9 @@ OFFLINE = (
     "--LabApp.extension_manager=readonly",
 )
 
+# Where Voilà finds the template of the decks' page.
+PAGES = Path(__file__).parent / "labs" / "pages"
+
 EXTENSIONS = {"voila.server_extension": True} | dict.fromkeys(
     ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim"), False
 )
@@ -34,6 +37,8 @@ EXTENSIONS = {"voila.server_extension": True} | dict.fromkeys(
 APP = (
     "--ServerApp.default_url=/voila/render/app.ipynb",
     f"--ServerApp.jpserver_extensions={EXTENSIONS}",
+    "--VoilaConfiguration.template=decks",
+    "--VoilaConfiguration.theme=dark",  # the template's own, which follows the system
     "--ServerApp.identity_provider_class=stemlab.labs.app.Gate",
     "--ServerApp.kernel_manager_class=stemlab.labs.app.Kernels",
     "--ServerApp.kernel_websocket_connection_class=stemlab.labs.app.Connection",
@@ -67,8 +72,7 @@ def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
         ) from error
     options = [f"--notebook-dir={folder.resolve()}", *OFFLINE, unseen()]
     options += [f"--LabApp.default_url=/lab/tree/{FIRST}"]
-    places = [str(CONFIG), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(places)
+    _look_here_first("JUPYTER_CONFIG_PATH", CONFIG)
     _become("jupyterlab", options, browser=browser)
 
 
@@ -82,6 +86,12 @@ def unseen() -> str:
 
     usual = MappingKernelManager.class_traits()["untracked_message_types"].default() or []
     return f"--MappingKernelManager.untracked_message_types={[*usual, 'comm_msg']}"
+
+
+def _look_here_first(variable: str, folder: Path) -> None:
+    """Put a folder before those in which Jupyter looks."""
+    places = [str(folder), *filter(None, [os.environ.get(variable)])]
+    os.environ[variable] = os.pathsep.join(places)
 
 
 def _become(module: str, options: list[str], *, browser: bool) -> NoReturn:
@@ -120,6 +130,7 @@ def open_decks(songs: Sequence[Path], *, browser: bool = True, port: int | None 
         raise SettingError("Voilà is not installed; pip install 'stemlab[lab]'")
     options = [f"--ServerApp.root_dir={Path(__file__).parent / 'labs'}", *APP]
     options += [f"--ServerApp.port={port}"] if port else []
+    _look_here_first("JUPYTER_PATH", PAGES)
     os.environ["STEMLAB_DECKS"] = json.dumps([str(song.resolve()) for song in songs])
     _become("jupyter_server", options, browser=browser)
 

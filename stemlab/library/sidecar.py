@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from stemlab.sound.drafts import drafting
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_ADDING = Lock()
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -44,3 +47,27 @@ def write(path: Path, note: dict[str, Any]) -> None:
         written = draft / path.name
         written.write_text(json.dumps(note, indent=1), encoding="utf-8")
         written.replace(path)
+
+
+def add(path: Path, **facts: Any) -> None:
+    """Put facts into a note beside those that it holds; its folder is made.
+
+    Raises
+    ------
+    OSError
+        If that cannot be.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     note = Path(folder) / "notes" / "a.json"
+    ...     add(note, bpm=120)
+    ...     add(note, key="A minor")
+    ...     read(note)
+    {'bpm': 120, 'key': 'A minor'}
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _ADDING:
+        write(path, read(path) | facts)

@@ -45,6 +45,9 @@ FORMAT = 1
 # song, good to hear; just as the whole song's separation has it.
 MISSING, ROUGH, FINAL = 0, 1, 2
 
+NOTES = "notes"
+"""The folder of a store that holds a note on each song."""
+
 # Lies in a track's folder, is written last and tells of what the other files hold.
 _FACTS = "track.json"
 _NAME = re.compile("[0-9a-f]{32}")
@@ -173,6 +176,11 @@ class Track:
         stems = blocks[:, start - first * BLOCK : stop - first * BLOCK]
         return _floats(self.mix[start:stop]), _floats(stems)
 
+    def original(self, block: int) -> NDArray[np.int16]:
+        """Return the mix of a block, [BLOCK, 2], as it is kept; zeros after the song's end."""
+        samples = self.mix[block * BLOCK : (block + 1) * BLOCK]
+        return np.pad(samples, ((0, BLOCK - len(samples)), (0, 0)))
+
     def write(self, start: int, stems: Samples, *, since: int, state: int) -> None:
         """Store stems [stems, n, 2] from sample `start` on.
 
@@ -255,6 +263,19 @@ class Store:
             ) from error
         self._prune(keep=folder)
         return track
+
+    def note(self, song: str | Path | Audio) -> Path:
+        """Return where what is known of a song and was prepared for it is kept.
+
+        It is named for the song's bytes alone: another model finds it again, and it stays when the
+        stems are deleted.
+
+        Raises
+        ------
+        AudioError
+            If the song's file cannot be read.
+        """
+        return self.root / NOTES / f"{_known(song).hexdigest()[:32]}.json"
 
     def find(self, song: str | Path | Audio, separator: Separator) -> Track | None:
         """Return the track of a song and a separator if it is kept."""
@@ -352,15 +373,20 @@ def digest(song: str | Path | Audio, separator: Separator) -> str:
     AudioError
         If the song's file cannot be read.
     """
+    known = _known(song)
+    card = separator.model.card
+    settings = (FORMAT, card.sha256, card.frames, separator.settings)
+    known.update(repr(settings).encode())
+    return known.hexdigest()[:32]
+
+
+def _known(song: str | Path | Audio) -> hashlib._Hash:
     known = hashlib.sha256()
     if isinstance(song, Audio):
         known.update(np.ascontiguousarray(song.samples).data)
     else:
         _digest_file(known, Path(song))
-    card = separator.model.card
-    settings = (FORMAT, card.sha256, card.frames, separator.settings)
-    known.update(repr(settings).encode())
-    return known.hexdigest()[:32]
+    return known
 
 
 def _digest_file(known: hashlib._Hash, path: Path) -> None:

@@ -33,6 +33,7 @@ _MP4 = {
 _APE = {name: name for name in _ID3} | {"date": "year"}
 _PICTURE = "metadata_block_picture"
 _FRONT_COVER = 3
+_MOST_GAIN = 60  # dB; a tag that says more is damaged
 # How several artists of one song stand in one text.
 _AND = "; "
 
@@ -118,6 +119,32 @@ def read_tags(path: Path) -> Tags:
         tags = _from_libav(path) if file is None else _from_mutagen(file)
         return _completed(tags, _from_ape(path))
     return Tags()
+
+
+def replay_gain(path: Path) -> float | None:
+    """Return the decibels by which a file's ReplayGain tag would have it played louder, if any.
+
+    Its reference is -18 LUFS (ReplayGain 2.0), so such a song has ``-18 - gain``.
+    """
+    import mutagen
+
+    with contextlib.suppress(
+        mutagen.MutagenError, OSError, ValueError, LookupError, struct.error, OverflowError
+    ):
+        with _Bounded(io.FileIO(path)) as bounded:
+            file = mutagen.File(bounded)
+        said = {str(key).casefold(): value for key, value in dict(file or {}).items()}
+        for key, value in said.items():
+            if key.endswith("replaygain_track_gain"):
+                found = float(_plain(value).casefold().removesuffix("db"))
+                return found if abs(found) <= _MOST_GAIN else None
+    return None
+
+
+def _plain(value: Any) -> str:
+    """Return the text of a tag in any of the formats."""
+    first = value[0] if isinstance(value, list) else getattr(value, "text", [value])[0]
+    return bytes(first).decode() if isinstance(first, bytes) else str(first)
 
 
 def _joined(values: Iterable[object]) -> str:

@@ -15,17 +15,17 @@ import traitlets as t
 
 from stemlab.errors import SettingError, StemlabError
 from stemlab.library.store import BLOCK, Store, Track
-from stemlab.separator import Separation, Separator
+from stemlab.separator import Separation
 from stemlab.spectral import Stft
 from stemlab.widgets import WORKLET, module, source
 from stemlab.widgets.parts.faders import Faders
-from stemlab.widgets.parts.feed import Producer, Sender, replay, unhurried
+from stemlab.widgets.parts.feed import Producer, Sender, replay, usual_separator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from stemlab.separator import StemBlock
+    from stemlab.separator import Separator, StemBlock
     from stemlab.sound.audio import Audio
 
 PROGRESS = 0.4  # seconds between two reports of what is separated
@@ -110,7 +110,7 @@ class StemPlayer(Faders):
             if isinstance(song, (dict, Separation)):
                 track = Track.of(song)
             else:
-                separator = separator or unhurried(Separator)
+                separator = separator or usual_separator()
                 track = (store or Store()).open(song, separator)
             facts = self._describe(track)
         except StemlabError as error:
@@ -251,10 +251,12 @@ class StemPlayer(Faders):
         if missing is not None and self._producer:
             self._producer.urge(missing, math.inf if ahead is None else ahead)
 
-    def _send_block(self, line: str, index: int) -> None:
+    def _send_block(self, line: str, index: int, whole: bool) -> None:
+        """Send the stems of a block, or its original."""
         if self.track:
-            message = {"kind": "block", "line": line, "index": index}
-            self.send(message, [np.ascontiguousarray(self.track.stems[index]).data])
+            message = {"kind": "block", "line": line, "index": index, "whole": whole}
+            samples = self.track.stems[index] if whole else self.track.original(index)
+            self.send(message, [np.ascontiguousarray(samples).data])
 
     def _hear(self, block: StemBlock) -> None:
         """Pass on a block that the producer has stored."""

@@ -51,7 +51,7 @@ for deck in (desk.a, desk.b):
     deck.pause()
     deck.levels, deck.tempo, deck.semitones, deck.loop = [1.0] * 4, 1.0, 0, []
     deck.eq, deck.kills, deck.filter, deck.synced = [0.0] * 3, [False] * 3, 0.0, False
-    deck.cues, deck.cue, deck.pfl = [-1.0] * 4, 0.0, False
+    deck.cues, deck.cue, deck.pfl = [{}] * 8, 0.0, False
     deck.mute(), deck.solo()
     deck.seek(4)
 desk.a.rhythm, desk.b.rhythm = first, second

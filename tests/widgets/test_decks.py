@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 import time
 from fractions import Fraction
@@ -16,10 +17,12 @@ import traitlets
 from stemlab import demo
 from stemlab.errors import AudioError, SettingError
 from stemlab.labs import decks
+from stemlab.library import sidecar
+from stemlab.library.facts import Facts, find
 from stemlab.library.rhythm import NAMES, Rhythm
 from stemlab.library.store import Store
 from stemlab.separator import Separator
-from stemlab.sound.audio import RATE, Audio, load
+from stemlab.sound.audio import RATE, Audio, load, save
 from stemlab.sound.stem_mp4 import read_stems
 from stemlab.widgets import source
 from stemlab.widgets.decks.console import CURVES, PRESETS, Deck, Decks
@@ -46,6 +49,42 @@ def test_rhythm_is_found_and_kept_with_the_song(tmp_path: Path) -> None:
     again = Deck(demo.path(), separator, store=store)
     assert again.rhythm == corrected
     again.close()
+
+
+def test_what_is_prepared_comes_back(tmp_path: Path) -> None:
+    """With another model, too, and with the stems deleted."""
+    song = Audio(np.full((RATE, 2), 0.1, np.float32))
+    deck = Deck(song, store=Store(tmp_path))
+    deck.rhythm = Rhythm(120, 0, "", 1)
+    deck.cue, deck.trim, deck.loop, deck.loop = 0.5, -2.5, [0.25, 0.75], []
+    marked = {"at": 0.25, "end": 0.75, "name": "Drop", "hue": "#12b886"}
+    layout = {"levels": [1.0, 0.0, 0.5, 1.0], "mutes": [False, True, False, False]}
+    deck.cues = [marked | layout, *deck.cues[1:]]
+    deck.close()
+    for folder in tmp_path.glob("*/track.json"):
+        shutil.rmtree(folder.parent)
+    again = Deck(song, Separator("spleeter-2stems"), store=Store(tmp_path))
+    assert again.bpm == 120
+    assert (again.cue, again.trim, again.last_loop) == (0.5, -2.5, [0.25, 0.75])
+    assert again.cues[0] == marked | layout
+    assert not any(again.cues[1:])
+    again.close()
+
+
+def test_loudness_is_measured_or_read_from_the_tag(tmp_path: Path) -> None:
+    from mutagen.flac import FLAC
+
+    path = tmp_path / "song.flac"
+    time_ = np.arange(5 * RATE) / RATE
+    tone = 0.1 * np.sin(2 * np.pi * 1000 * time_)
+    save(path, Audio(np.stack([tone, tone], 1).astype(np.float32)))
+    measured = find(path, tmp_path / "a.json").loudness
+    assert measured == pytest.approx(-20, abs=0.1)
+    assert find(path, tmp_path / "a.json").loudness == measured
+    tagged = FLAC(path)
+    tagged["replaygain_track_gain"] = "-6.5 dB"
+    tagged.save()
+    assert find(path, tmp_path / "b.json").loudness == -11.5
 
 
 def test_a_rhythm_that_is_given_is_taken() -> None:
@@ -107,8 +146,7 @@ def test_songs_are_separated_ahead_of_time(tmp_path: Path, monkeypatch: pytest.M
     track = Store().find(demo.path(), Separator())
     assert track
     assert track.separated == 1
-    assert track.folder
-    assert (track.folder / "rhythm.json").exists()
+    assert Facts.read(sidecar.read(Store().note(demo.path()))).rhythm
 
 
 def test_a_cancelled_song_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

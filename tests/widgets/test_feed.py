@@ -128,18 +128,37 @@ def test_replay_gives_back_mix_and_masks(separator: Separator, song: Audio) -> N
 def test_sending_keeps_to_credit_and_order() -> None:
     track = Track.of({"a": Audio(np.zeros((20 * BLOCK, 2), np.float32))})
     sent: queue.Queue[tuple[str, int]] = queue.Queue()
-    sender = Sender(track, lambda line, block: sent.put((line, block)))
-    sender.want("page", 0, list(range(10)), 0, 4)
+    sender = Sender(track, lambda line, block, _whole: sent.put((line, block)))
+    sender.want("page", 0, list(range(10)), [], 0, 4)
     assert [sent.get(timeout=5)[1] for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(queue.Empty):
         sent.get(timeout=0.1)
-    sender.want("page", 1, [15, 99, 16], 3, 4)  # a jump; three have arrived; 99 is no block
+    sender.want("page", 1, [15, 99, 16], [], 3, 4)  # a jump; three have arrived; 99 is no block
     assert [sent.get(timeout=5)[1] for _ in range(2)] == [15, 16]
-    sender.want("page", 1, [17, 18, 19], 6, 4)
-    sender.want("another", 0, [0], 0, 4)
+    sender.want("page", 1, [17, 18, 19], [], 6, 4)
+    sender.want("another", 0, [0], [], 0, 4)
     assert sorted(sent.get(timeout=5) for _ in range(4)) == [
         *(("another", 0), ("page", 17), ("page", 18), ("page", 19)),
     ]
+    sender.close()
+
+
+def test_the_original_goes_at_once_and_stems_as_they_come() -> None:
+    track = Track.of({"a": Audio(np.zeros((3 * BLOCK, 2), np.float32))})
+    track.states[:] = MISSING
+    sent: queue.Queue[tuple[str, int, bool]] = queue.Queue()
+    sender = Sender(track, lambda *what: sent.put(what))
+    assert sender.want("page", 0, [0, 1], [], 0, 4) == 0
+    assert [sent.get(timeout=5) for _ in range(2)] == [("page", 0, False), ("page", 1, False)]
+    track.states[1] = FINAL
+    sender.notify()
+    assert sent.get(timeout=5) == ("page", 1, True)
+    # A jump: the page has the original of 0 still, and nothing of 2.
+    assert sender.want("page", 1, [2], [0], 3, 4) == 0
+    assert sent.get(timeout=5) == ("page", 2, False)
+    track.states[:] = FINAL
+    sender.notify()
+    assert [sent.get(timeout=5) for _ in range(2)] == [("page", 0, True), ("page", 2, True)]
     sender.close()
 
 
@@ -154,14 +173,14 @@ def test_a_failure_is_told(tmp_path: Path, separator: Separator) -> None:
     assert str(errors[0]) == "disk is gone"
 
 
-@pytest.mark.parametrize("odd", ["blocks", "received", "credit"])
+@pytest.mark.parametrize("odd", ["blocks", "stems", "received", "credit"])
 def test_a_malformed_wish_does_not_end_the_sending(odd: str) -> None:
     track = Track.of({"a": Audio(np.zeros((2 * BLOCK, 2), np.float32))})
-    sent: queue.Queue[tuple[str, int]] = queue.Queue()
+    sent: queue.Queue[tuple[str, int, bool]] = queue.Queue()
     sender = Sender(track, lambda *what: sent.put(what))
-    wish: dict[str, Any] = {"epoch": 1, "blocks": [1], "received": 0, "credit": 2}
+    wish: dict[str, Any] = {"epoch": 1, "blocks": [1], "stems": [], "received": 0, "credit": 2}
     with pytest.raises(SettingError, match="whole numbers"):
         sender.want("page", **wish | {odd: ["x"]})
     sender.want("page", **wish)
-    assert sent.get(timeout=60) == ("page", 1)
+    assert sent.get(timeout=60) == ("page", 1, True)
     sender.close()

@@ -1,20 +1,21 @@
 // The close-up of a deck: the seconds around the playhead, on a strip that is painted seldom and slides below a needle.
 
 import { element } from "../parts/controls.js";
+import { FINE } from "./turntable.js";
 
 /** @typedef {import("./turntable.js").Turntable} Turntable */
 
-const WINDOW = 8; // seconds that are seen
 const STRIP = 3; // windows that are painted at once
 const AGAIN = 100; // ms between two paintings
 const TILES = 200; // pictures of blocks that are kept
 const FULL = 300; // sum of peaks that fills its height
-export const CUE_HUES = ["#e64980", "#12b886", "#4c6ef5", "#fab005"];
+export const CUE_HUES = ["#e64980", "#12b886", "#4c6ef5", "#fab005", "#fd7e14", "#15aabf", "#be4bdb", "#82c91e"];
 
 export class Closeup {
-  /** @param {Turntable} table @param {string} letter @param {string[]} colours of the stems */
-  constructor(table, letter, colours) {
+  /** @param {Turntable} table @param {string} letter @param {string[]} colours of the stems @param {() => number} window seconds that are seen */
+  constructor(table, letter, colours, window) {
     this.table = table;
+    this.window = window;
     this.tiles = new Tiles(table, colours);
     this.strip = element("canvas");
     this.node = element("div", { class: `closeup ${letter}`, role: "img", "aria-label": `Close-up ${letter}` },
@@ -27,10 +28,10 @@ export class Closeup {
   /** Slides to a second of the song; paints what has changed. @param {number} now @param {number} time ms */
   draw(now, time) {
     const { table } = this;
-    const span = WINDOW * table.model.get("tempo");
+    const span = this.window() * table.model.get("tempo");
     const left = now - span / 2;
     const outside = left < this.start || left + span > this.start + STRIP * span;
-    if (this.known !== table.stretch.closeup.size) this.dirty = true;
+    if (this.known !== table.stretch.drawn) this.dirty = true;
     if (outside || (this.dirty && time - this.painted >= AGAIN)) {
       this.paint(left - span / 4, span);
       this.painted = time;
@@ -48,7 +49,7 @@ export class Closeup {
     if (!pen || !width) return;
     if (strip.width !== width || strip.height !== height) Object.assign(strip, { width, height });
     this.dirty = false;
-    this.known = table.stretch.closeup.size;
+    this.known = table.stretch.drawn;
     this.start = start;
     this.scale = node.clientWidth / span;
     const stop = start + STRIP * span;
@@ -59,7 +60,7 @@ export class Closeup {
     const [a, b] = table.model.get("loop");
     if (b > a) fill(pen, accent, 0.25, place(a), 0, place(b) - place(a), height);
     drawGrid(pen, table, start, stop, place, text, height);
-    this.tiles.draw(pen, start, stop, place, height);
+    this.tiles.draw(pen, start, stop, place, height, style.getPropertyValue("--faint"));
     drawCues(pen, table, place, soft, ratio, height);
   }
 }
@@ -78,7 +79,7 @@ function fill(pen, colour, alpha, ...box) {
  */
 function drawCues(pen, table, place, colour, ratio, height) {
   /** @type {[number, string][]} */
-  const hot = table.model.get("cues").map((/** @type {number} */ cue, /** @type {number} */ i) => [cue, CUE_HUES[i]]);
+  const hot = table.model.get("cues").map((/** @type {{at?: number, hue?: string}} */ { at = -1, hue }, /** @type {number} */ i) => [at, hue ?? CUE_HUES[i]]);
   for (const [cue, hue] of /** @type {[number, string][]} */ ([[table.model.get("cue"), colour], ...hot])) {
     if (cue < 0) continue;
     fill(pen, hue, 1, place(cue) - ratio, 0, 2 * ratio, height);
@@ -102,7 +103,7 @@ function drawGrid(pen, table, from, to, place, colour, height) {
 
 /** Pictures of the song's blocks, stems stacked by what is heard of them; each is painted once for the faders as they stand. */
 class Tiles {
-  /** @type {Map<number, HTMLCanvasElement>} */
+  /** With the peaks of which each is a picture. @type {Map<number, {tile: HTMLCanvasElement, peaks: Uint8Array}>} */
   #painted = new Map();
   #of = "";
 
@@ -112,41 +113,52 @@ class Tiles {
     this.colours = colours;
   }
 
-  /** @param {CanvasRenderingContext2D} pen @param {number} from @param {number} to seconds @param {(seconds: number) => number} place @param {number} height */
-  draw(pen, from, to, place, height) {
+  /**
+   * @param {CanvasRenderingContext2D} pen @param {number} from @param {number} to seconds @param {(seconds: number) => number} place
+   * @param {number} height @param {string} faint for what is not separated yet
+   */
+  draw(pen, from, to, place, height, faint) {
     const { block, rate } = this.table.deck.song;
     const gains = this.table.gains();
     const of = [...gains, height].join();
     if (of !== this.#of || this.#painted.size > TILES) this.#painted.clear();
     this.#of = of;
     for (let k = Math.floor((from * rate) / block); (k * block) / rate < to; k++) {
-      const tile = this.#tile(k, gains, height);
+      const tile = this.#tile(k, gains, height, faint);
       const left = Math.round(place((k * block) / rate));
       if (tile) pen.drawImage(tile, left, 0, Math.round(place(((k + 1) * block) / rate)) - left, height);
     }
   }
 
-  /** @param {number} k @param {Float32Array} gains @param {number} height */
-  #tile(k, gains, height) {
+  /** @param {number} k @param {Float32Array} gains @param {number} height @param {string} faint */
+  #tile(k, gains, height, faint) {
     const peaks = this.table.stretch.closeup.get(k);
     const known = this.#painted.get(k);
-    if (known || !peaks) return known;
-    const width = peaks.length / gains.length;
-    const tile = element("canvas", { width, height });
-    const pen = tile.getContext("2d");
-    const sums = new Float32Array(width);
-    const tops = Array.from(gains, (gain, s) => {
-      for (let column = 0; column < width; column++) sums[column] += gain * peaks[s * width + column];
-      return sums.slice();
-    });
-    for (let s = gains.length - 1; pen && s >= 0; s--) {
-      pen.fillStyle = this.colours[s];
-      for (let column = 0; column < width; column++) {
-        const tall = Math.min(1, tops[s][column] / FULL) * height;
-        pen.fillRect(column, (height - tall) / 2, 1, tall);
-      }
-    }
-    this.#painted.set(k, tile);
+    if (!peaks || known?.peaks === peaks) return known?.tile;
+    const { block } = this.table.deck.song;
+    const whole = peaks.length * FINE === block * gains.length;
+    const tile = paint(peaks, whole ? gains : Float32Array.of(1), whole ? this.colours : [faint], height);
+    this.#painted.set(k, { tile, peaks });
     return tile;
   }
+}
+
+/** @param {Uint8Array} peaks of each of some parts @param {Float32Array} gains @param {string[]} colours @param {number} height */
+function paint(peaks, gains, colours, height) {
+  const width = peaks.length / gains.length;
+  const tile = element("canvas", { width, height });
+  const pen = tile.getContext("2d");
+  const sums = new Float32Array(width);
+  const tops = Array.from(gains, (gain, s) => {
+    for (let column = 0; column < width; column++) sums[column] += gain * peaks[s * width + column];
+    return sums.slice();
+  });
+  for (let s = gains.length - 1; pen && s >= 0; s--) {
+    pen.fillStyle = colours[s];
+    for (let column = 0; column < width; column++) {
+      const tall = Math.min(1, tops[s][column] / FULL) * height;
+      pen.fillRect(column, (height - tall) / 2, 1, tall);
+    }
+  }
+  return tile;
 }

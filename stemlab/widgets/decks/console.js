@@ -39,6 +39,7 @@ export class Console {
   async start() {
     const { model } = this;
     model.on("change:crossfader change:curve", () => this.fade());
+    model.on("change:autogain change:target", () => this.level());
     model.on("change:_stream", () => this.lend());
     model.on("change:recording change:_recorder", () => this.recorder.obey());
     model.on("change:master", () => this.master.setLevel(model.get("master")));
@@ -72,6 +73,7 @@ export class Console {
       this.tables[i] = table;
       page().players.set(deck.get("_key"), table.live);
     }
+    this.level();
     const [a, b] = this.tables;
     if (a) a.partner = b;
     if (b) b.partner = a;
@@ -86,6 +88,15 @@ export class Console {
     table.close();
     page().players.delete(table.model.get("_key"));
     this.tables[i] = null;
+  }
+
+  /** Tells the decks how loud songs are to be. */
+  level() {
+    for (const table of this.tables) {
+      if (!table) continue;
+      table.target = this.model.get("autogain") ? this.model.get("target") : 0;
+      table.level();
+    }
   }
 
   fade() {

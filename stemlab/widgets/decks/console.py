@@ -6,6 +6,7 @@ import atexit
 import functools
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from threading import Lock, Thread
@@ -17,29 +18,31 @@ import numpy as np
 import traitlets as t
 
 from stemlab.errors import AudioError, SettingError, StemlabError
+from stemlab.library import sidecar
 from stemlab.library.export import STEM_FILE, export_mix, export_stem_file, free_path
+from stemlab.library.facts import (
+    Facts,
+    find_loudness,
+    find_rhythm,
+    keep,
+    keep_rhythm,
+    said_loudness,
+)
+from stemlab.library.prepared import CUES, TRIM, Prepared, valid_cue
 from stemlab.library.rhythm import Rhythm, warm_up
 from stemlab.library.store import FINAL, Store
-from stemlab.separator import Separator
+from stemlab.separator import Separation
 from stemlab.widgets import WORKLET, module, source
-from stemlab.widgets.decks.crate import (
-    Preparation,
-    entries,
-    entry,
-    find_rhythm,
-    keep_rhythm,
-    kept_rhythm,
-)
+from stemlab.widgets.decks.crate import Preparation, entries, entry
+from stemlab.widgets.parts.feed import usual_separator
 from stemlab.widgets.parts.recorder import Recording
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
     from stemlab.library.store import Track
-    from stemlab.separator import Separation
+    from stemlab.separator import Separator
     from stemlab.sound.audio import Audio
 
-CUES = 4
-"""Hot cues of a deck."""
 CURVES = ("constant power", "linear", "cut")
 """How the two decks share the sound as the crossfader moves."""
 PRESETS = ("All", "Acapella", "Instrumental", "Vocals 50 %", "Drums only", "No drums")
@@ -78,8 +81,17 @@ class Deck(StemPlayer):
         Shift of the key, -6 to 6, with the tempo kept.
     synced
         Whether the deck keeps to the other's tempo.
-    cue, cues
-        Seconds of the cue point and of the four hot cues; -1 where there is none.
+    loudness
+        LUFS of the song; 0 until it is known.
+    cue
+        Seconds of the cue point.
+    cues, trim, last_loop
+        Hot cues, decibels, and the last loop, as in `stemlab.library.prepared.Prepared`. They are
+        kept with the song.
+    quantise
+        Whether cues and loops fall on beats.
+    slip
+        Whether the song goes on silently below a loop, to be heard where it has come to.
     eq, kills
         Decibels of low, middle and high, and which of them are silent.
     filter
@@ -107,7 +119,12 @@ class Deck(StemPlayer):
     semitones = t.Int(0, min=-6, max=6).tag(sync=True)
     synced = t.Bool().tag(sync=True)
     cue = t.Float().tag(sync=True)
-    cues = t.List(t.Float(), [-1.0] * CUES, minlen=CUES, maxlen=CUES).tag(sync=True)
+    cues = t.List(t.Dict(), [{}] * CUES, minlen=CUES, maxlen=CUES).tag(sync=True)
+    last_loop = t.List(t.Float(), maxlen=2).tag(sync=True)
+    trim = t.Float(0.0, min=-TRIM, max=TRIM).tag(sync=True)
+    loudness = t.Float().tag(sync=True)
+    quantise = t.Bool(True).tag(sync=True)
+    slip = t.Bool().tag(sync=True)
     eq = t.List(t.Float(min=-26, max=6), [0.0] * 3, minlen=3, maxlen=3).tag(sync=True)
     kills = t.List(t.Bool(), [False] * 3, minlen=3, maxlen=3).tag(sync=True)
     filter = t.Float(0.0, min=-1, max=1).tag(sync=True)
@@ -123,15 +140,38 @@ class Deck(StemPlayer):
         rhythm: Rhythm | None = None,
     ) -> None:
         self.path = Path(song).resolve() if isinstance(song, (str, Path)) else None
+        store = store or Store()
         super().__init__(song, separator, store=store)
         if not self.track:
             return
-        rhythm = rhythm or kept_rhythm(self.track)
-        if rhythm:
-            self.rhythm = rhythm
-        else:
+        self._note = None if isinstance(song, (dict, Separation)) else store.note(song)
+        known = self._recall(rhythm)
+        if self._note and not known:
             Thread(target=self._listen, args=(self.track,), daemon=True).start()
         self.observe(self._keep, ["bpm", "first_beat", "key"])
+        self.observe(self._keep_loudness, "loudness")
+        self.observe(self._keep_prepared, ["cue", "cues", "trim", "last_loop"])
+
+    def _recall(self, rhythm: Rhythm | None) -> bool:
+        """Take what was prepared for the song and is known of it; return whether that is all."""
+        note = sidecar.read(self._note) if self._note else {}
+        facts, prepared = Facts.read(note), Prepared.read(note)
+        if found := rhythm or facts.rhythm:
+            self.rhythm = found
+        said = said_loudness(self.path) if self.path and facts.loudness is None else None
+        self.loudness = facts.loudness or said or 0.0
+        self.cue, self.cues = prepared.cue, prepared.cues
+        self.trim, self.last_loop = prepared.trim, prepared.loop
+        return bool(found and self.loudness)
+
+    @t.validate("cues")
+    def _valid_cues(self, proposal: Any) -> list[dict[str, Any]]:
+        return [valid_cue(cue) for cue in proposal["value"]]
+
+    @t.observe("loop")
+    def _remember_loop(self, change: Any) -> None:
+        if change["new"]:
+            self.last_loop = change["new"]
 
     @property
     def rhythm(self) -> Rhythm:
@@ -165,16 +205,25 @@ class Deck(StemPlayer):
         return self.track
 
     def _listen(self, track: Track) -> None:
+        """Find out what is not known yet; who corrects it meanwhile is right."""
         self.listening = True
-        found = find_rhythm(track)
-        if not self.bpm:  # nobody was quicker
-            self.rhythm = found
+        if not self.loudness:
+            self.loudness = find_loudness(track)
+        if not self.bpm:
+            found = find_rhythm(track)
+            if not self.bpm:
+                self.rhythm = found
         self.listening = False
 
     def _keep(self, _change: Any) -> None:
-        """Keep what was found or corrected beside the stems."""
-        if self.track:
-            keep_rhythm(self.track, self.rhythm)
+        keep_rhythm(self._note, self.rhythm)
+
+    def _keep_loudness(self, change: Any) -> None:
+        keep(self._note, loudness=change["new"])
+
+    def _keep_prepared(self, _change: Any) -> None:
+        prepared = Prepared(self.cue, self.cues, self.last_loop, self.trim)
+        keep(self._note, **prepared.note())
 
 
 class Decks(anywidget.AnyWidget):
@@ -195,6 +244,10 @@ class Decks(anywidget.AnyWidget):
         Level of the sum, 0 to 1.5. A limiter follows it.
     beats
         Beats that a preset takes to come.
+    autogain, target
+        Whether songs are made equally loud, and how loud, in LUFS.
+    zoom
+        Seconds that the close-ups show.
     folder
         Where the songs of the crate are; below the decks they can be loaded.
     songs
@@ -226,6 +279,9 @@ class Decks(anywidget.AnyWidget):
     curves = t.List(t.Unicode(), list(CURVES)).tag(sync=True)
     master = t.Float(1.0, min=0, max=1.5).tag(sync=True)
     beats = t.Int(4, min=0, max=32).tag(sync=True)
+    autogain = t.Bool(True).tag(sync=True)
+    target = t.Float(-14.0, min=-30, max=-6).tag(sync=True)
+    zoom = t.Float(8.0, min=1, max=64).tag(sync=True)
     folder = t.Unicode().tag(sync=True)
     songs = t.List(t.Dict()).tag(sync=True)
     preparing = t.Dict().tag(sync=True)
@@ -361,7 +417,7 @@ class Decks(anywidget.AnyWidget):
         found: list[dict[str, Any]] = []
         shown = time.monotonic()
         try:
-            for song in entries(folder, Separator(), Store()):
+            for song in entries(folder, usual_separator(), Store()):
                 if folder != self.folder:
                     return
                 found.append(asdict(song))
@@ -376,7 +432,7 @@ class Decks(anywidget.AnyWidget):
         with self._songs:
             same = [Path(song["path"]).resolve() == Path(path).resolve() for song in self.songs]
             self.songs = [
-                asdict(entry(Path(song["path"]), Separator(), Store())) if this else song
+                asdict(entry(Path(song["path"]), usual_separator(), Store())) if this else song
                 for song, this in zip(self.songs, same, strict=True)
             ]
 
@@ -427,5 +483,11 @@ class Decks(anywidget.AnyWidget):
 
 @functools.cache
 def _warm_up_once() -> None:
-    """Have librosa compile before the first song without beats is loaded."""
-    Thread(target=warm_up, name="stemlab warm-up", daemon=True).start()
+    """Have the model loaded and librosa compiled before the first song is."""
+    Thread(target=_warm_up, name="stemlab warm-up", daemon=True).start()
+
+
+def _warm_up() -> None:
+    with suppress(StemlabError):  # it is told where a song is loaded
+        usual_separator()
+    warm_up()

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stemlab.errors import AudioError, StemlabError
 from stemlab.library import sidecar
-from stemlab.library.rhythm import Rhythm, analyse
+from stemlab.library.facts import Facts, find_rhythm, keep_rhythm
+from stemlab.library.rhythm import Rhythm
 from stemlab.library.songs import find_songs
-from stemlab.library.store import FINAL, STEPS, Store, Track
-from stemlab.separator import Separator
-from stemlab.sound.audio import Audio, Reader
-from stemlab.widgets.parts.feed import Producer
+from stemlab.library.store import FINAL, Store
+from stemlab.sound.audio import Reader
+from stemlab.widgets.parts.feed import Producer, usual_separator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-
-_RHYTHM = "rhythm.json"
+    from stemlab.library.store import Track
+    from stemlab.separator import Separator
 
 
 @dataclass(frozen=True)
@@ -77,38 +74,10 @@ def entry(path: Path, separator: Separator, store: Store) -> Entry:
     """
     with Reader(path) as reader:
         title, seconds = reader.tags.title or path.stem, (reader.length or 0) / reader.rate
+    rhythm = Facts.read(sidecar.read(store.note(path))).rhythm or Rhythm(0, 0, "", 0)
     track = store.find(path, separator)
-    if not track:
-        return Entry(str(path), title, seconds)
-    rhythm = kept_rhythm(track) or Rhythm(0, 0, "", 0)
-    return Entry(str(path), title, seconds, rhythm.bpm, rhythm.key, track.separated)
-
-
-def kept_rhythm(track: Track) -> Rhythm | None:
-    """Return the rhythm that lies beside a track's stems."""
-    match sidecar.read(track.folder / _RHYTHM) if track.folder else {}:
-        case {
-            "bpm": float() | int() as bpm,
-            "first_beat": float() | int() as first,
-            "key": str(key),
-            "confidence": float() | int() as confidence,
-        } if bpm >= 0 and all(map(math.isfinite, (bpm, first, confidence))):
-            rhythm = Rhythm(float(bpm), float(first), key, float(confidence))
-            with suppress(ValueError):
-                return rhythm if rhythm.camelot or not key else None
-    return None
-
-
-def keep_rhythm(track: Track, rhythm: Rhythm) -> None:
-    """Put a rhythm beside a track's stems, where it has a place on the disk."""
-    if track.folder:
-        with suppress(OSError):  # the disk is full, or the track was pruned: it is found again
-            sidecar.write(track.folder / _RHYTHM, asdict(rhythm))
-
-
-def find_rhythm(track: Track) -> Rhythm:
-    """Listen to a track's mix."""
-    return analyse(Audio(track.mix.astype(np.float32) / STEPS, track.rate))
+    separated = track.separated if track else 0.0
+    return Entry(str(path), title, seconds, rhythm.bpm, rhythm.key, separated)
 
 
 class Preparation:
@@ -179,12 +148,12 @@ class Preparation:
             return next(iter(self._shares), "")
 
     def _prepare(self, path: str) -> None:
-        separator = Separator()
-        track = Store().open(path, separator)
+        separator, store = usual_separator(), Store()
+        track, note = store.open(path, separator), store.note(path)
         if (track.states < FINAL).any():
             self._separate(path, track, separator)
-        if path in self._shares and not kept_rhythm(track):
-            keep_rhythm(track, find_rhythm(track))
+        if path in self._shares and not Facts.read(sidecar.read(note)).rhythm:
+            keep_rhythm(note, find_rhythm(track))
         if path in self._shares:
             self._done(path)
 

@@ -3,8 +3,10 @@
 import { button, choice, clock, drawSong, element, group, meter, press, say, signed, slider, waveform } from "../parts/controls.js";
 import { LEVEL, showFaders } from "../parts/faders.js";
 import { Closeup, CUE_HUES } from "./closeup.js";
-import { PRESETS } from "./turntable.js";
+import { CueEditor } from "./cues.js";
+import { PRESETS, REACH } from "./turntable.js";
 
+/** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./turntable.js").Turntable} Turntable */
 
 const CALM = 2; // pictures between two of what does not scroll
@@ -13,7 +15,7 @@ const LOOPS = [1, 2, 4, 8, 16, 32];
 const JUMPS = [-4, -1, 1, 4];
 const TONICS = ["C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const KEYS = ["major", "minor"].flatMap((mode) => TONICS.map((tonic) => `${tonic} ${mode}`));
-const TEMPO = { min: 0.84, max: 1.16, rest: 1, step: 0.001, text: (/** @type {number} */ value) => signed(100 * (value - 1), 1, " %") };
+const TEMPO = { ...REACH, rest: 1, step: 0.001, text: (/** @type {number} */ value) => signed(100 * (value - 1), 1, " %") };
 
 /** @param {string} key @param {number} semitones */
 function shifted(key, semitones) {
@@ -30,9 +32,10 @@ function camelot(key) {
 
 /** The face of one deck. */
 export class DeckFace {
-  /** @param {Turntable} table @param {string} letter @param {() => number} beats that a preset takes */
-  constructor(table, letter, beats) {
+  /** @param {Turntable} table @param {string} letter @param {Model} desk of both decks */
+  constructor(table, letter, desk) {
     this.table = table;
+    this.desk = desk;
     this.model = table.model;
     this.letter = letter;
     this.dirty = true;
@@ -40,7 +43,7 @@ export class DeckFace {
     this.placed = "";
     /** @type {string[]} */
     this.colours = this.model.get("colours");
-    this.closeup = new Closeup(table, letter, this.colours);
+    this.closeup = new Closeup(table, letter, this.colours, () => desk.get("zoom"));
     this.wave = waveform({
       duration: this.model.get("duration"),
       seek: (seconds) => table.seek(seconds),
@@ -50,11 +53,12 @@ export class DeckFace {
     this.rows = table.stems.map((stem, s) => this.row(stem, s));
     this.presets = Object.keys(PRESETS)
       .filter((preset) => !preset.includes("rums") || table.stems.includes("drums"))
-      .map((preset) => this.named(preset, preset, () => table.blend(preset, beats())));
+      .map((preset) => ({ preset, node: this.named(preset, preset, () => table.blend(preset, desk.get("beats"))) }));
+    this.editor = new CueEditor(table, letter);
     this.node = element("section", { class: `deck ${letter}`, role: "group", "aria-label": `Deck ${letter}` },
-      this.head(), this.wave.node, this.transport(), this.pads(),
+      this.head(), this.wave.node, this.transport(), this.editor.node, this.pads(),
       element("div", { class: "stems" }, ...this.rows.map((row) => row.node)),
-      element("div", { class: "line presets" }, ...this.presets), this.tempo(), this.grid());
+      element("div", { class: "line presets" }, ...this.presets.map(({ node }) => node)), this.tempo(), this.grid());
   }
 
   /** A button of this deck. @param {string} name @param {string} face @param {() => void} act */
@@ -67,10 +71,11 @@ export class DeckFace {
     this.left = element("span", { class: "left", role: "timer", "aria-label": `Time left ${this.letter}` });
     this.bpm = element("span", { class: "bpm", "aria-label": `Tempo of deck ${this.letter}` });
     this.key = element("span", { class: "key" });
+    this.meter = meter();
     return element("div", { class: "head-line" }, element("span", { class: "badge" }, this.letter),
       element("span", { class: "title" }, this.model.get("title") || "Untitled"),
       element("div", { class: "facts" }, this.bpm, this.key),
-      element("div", { class: "clock" }, this.time, this.left));
+      element("div", { class: "clock" }, this.time, this.left), this.meter.node);
   }
 
   transport() {
@@ -104,23 +109,36 @@ export class DeckFace {
     const jumps = JUMPS.map((beats) =>
       this.named(`Jump ${beats}`, beats < 0 ? `◂${-beats}` : `${beats}▸`, () => table.beatJump(beats)));
     this.loops = LOOPS.map((beats) => this.named(`Loop ${beats}`, String(beats), () => table.beatLoop(beats)));
-    return element("div", { class: "line" }, element("span", { class: "label" }, "LOOP"), group("Loop", ...this.loops),
-      group("Beat jump", ...jumps));
+    this.again = this.named("Last loop", "↻", () => table.reloop());
+    this.modes = /** @type {const} */ ([["quantise", "Quantise", "Q"], ["slip", "Slip", "SLIP"]]).map(([trait, name, face]) =>
+      ({ trait, node: this.named(name, face, () => table.set({ [trait]: !this.model.get(trait) })) }));
+    return element("div", { class: "line" }, group("Loop", this.named("Loop in", "IN", () => table.loopIn()),
+      this.named("Loop out", "OUT", () => table.loopOut()), this.again, this.named("Halve loop", "½", () => table.scaleLoop(0.5)),
+      this.named("Double loop", "×2", () => table.scaleLoop(2)), ...this.loops), group("Beat jump", ...jumps),
+      group("Modes", ...this.modes.map(({ node }) => node)));
   }
 
   hotCues() {
     const { table } = this;
-    this.pad = CUE_HUES.map((hue, i) => {
+    this.pad = CUE_HUES.map((_, i) => {
       const node = this.named(`Hot cue ${i + 1}`, String(i + 1), () => table.hotCue(i));
-      node.style.setProperty("--hue", hue);
-      node.title += ": press to mark or to jump, right-click to clear";
       node.addEventListener("contextmenu", (event) => {
         event.preventDefault();
-        table.forget(i);
+        this.editor.open(i);
       });
       return node;
     });
     return this.pad;
+  }
+
+  /** Shows which hot cues there are. */
+  showCues() {
+    this.pad?.forEach((node, i) => {
+      const cue = this.model.get("cues")[i];
+      press(node, "at" in cue);
+      node.style.setProperty("--hue", cue.hue ?? CUE_HUES[i]);
+      node.title = "at" in cue ? `${cue.name || `Hot cue ${i + 1}`} (${clock(cue.at)}): right-click to name, colour or clear` : `Mark hot cue ${i + 1}`;
+    });
   }
 
   /** @param {string} stem @param {number} s */
@@ -169,7 +187,6 @@ export class DeckFace {
   /** Brings the controls in line with the model. */
   show() {
     const { model, table } = this;
-    const cues = model.get("cues");
     showFaders(this.rows, model, table.gains());
     this.fader?.show(model.get("tempo"));
     if (this.tempoFigure) this.tempoFigure.textContent = TEMPO.text(model.get("tempo"));
@@ -178,9 +195,17 @@ export class DeckFace {
     const sounding = model.get("playing") && table.mine;
     this.play?.setAttribute("aria-label", `${sounding ? "Pause" : "Play"} ${this.letter}`);
     this.play?.classList.toggle("on", sounding);
-    if (this.sync) press(this.sync, model.get("synced"));
+    if (this.sync) {
+      press(this.sync, model.get("synced") && !table.waiting);
+      this.sync.classList.toggle("waiting", table.waiting);
+      say(this.sync, table.waiting ? "waiting for BPM" : "SYNC");
+    }
     this.loops?.forEach((node, i) => press(node, Math.abs(table.looped - LOOPS[i]) < 0.01));
-    this.pad?.forEach((node, i) => press(node, cues[i] >= 0));
+    if (this.again) press(this.again, model.get("loop").length === 2);
+    this.modes?.forEach(({ trait, node }) => press(node, model.get(trait)));
+    const gains = table.gains();
+    this.presets.forEach(({ preset, node }) => press(node, table.stems.every((stem, s) => gains[s] === PRESETS[preset](stem))));
+    this.showCues();
     this.wave.bracket(model.get("loop"));
     this.dirty = true;
   }
@@ -202,8 +227,9 @@ export class DeckFace {
     if (this.dirty) this.closeup.dirty = true;
     this.closeup.draw(now, time);
     if (this.frame++ % CALM && !this.dirty) return;
-    const { peaks, moving } = table.deck.report;
-    this.rows.forEach((row, s) => row.peak.show(moving ? (peaks[s] ?? 0) : 0));
+    const { peaks, moving, raw } = table.deck.report;
+    this.rows.forEach((row, s) => row.peak.show(moving && !raw ? (peaks[s] ?? 0) : 0));
+    this.meter?.show(table.channel.peak);
     this.sync?.classList.toggle("lost", table.lost);
     if (this.dirty)
       drawSong(this.wave.canvas, model.get("overview"), table.gains(), this.colours, getComputedStyle(this.node).getPropertyValue("--faint"));

@@ -15,7 +15,7 @@ import { SaveFace } from "./saving.js";
 const RATE = 44100;
 const SHOWN_TRAITS = [
   "levels", "mutes", "solos", "playing", "owner", "loop", "overview", "bpm", "first_beat", "key", "tempo", "semitones", "synced",
-  "cue", "cues", "eq", "kills", "filter", "pfl", "listening", "crossfader", "curve", "master", "beats", "folder", "songs", "preparing",
+  "cue", "cues", "last_loop", "quantise", "slip", "trim", "loudness", "autogain", "zoom", "eq", "kills", "filter", "pfl", "listening", "crossfader", "curve", "master", "beats", "folder", "songs", "preparing",
   "error", "out", "kind", "recording", "note",
 ].map((name) => `change:${name}`).join(" ");
 
@@ -44,7 +44,7 @@ class Face {
 
   async build() {
     const { desk } = this;
-    this.faces = desk.tables.map((table, i) => table && new DeckFace(table, SIDES[i].toUpperCase(), () => desk.model.get("beats")));
+    this.faces = desk.tables.map((table, i) => table && new DeckFace(table, SIDES[i].toUpperCase(), desk.model));
     this.mixer = new MixerFace(desk, () => this.midi.learn(), (words) => (this.advice = words));
     this.saving = new SaveFace(desk);
     this.crate ??= new Crate({
@@ -57,7 +57,7 @@ class Face {
     const [a, b] = await Promise.all(this.faces.map((face, i) => face?.node ?? this.empty(i)));
     this.root.replaceChildren(
       element("div", { class: "closeups" }, ...this.faces.flatMap((face) => (face ? [face.closeup.node] : []))),
-      element("div", { class: "table" }, a, this.mixer.node, b), this.told, this.saving.node, this.crate.node);
+      element("div", { class: "table" }, a, this.mixer.node, b), this.told, this.crate.node, this.saving.node);
     this.follow();
   }
 

@@ -8,6 +8,7 @@ import { CURVES, SIDES } from "./console.js";
 /** @typedef {import("./turntable.js").Turntable} Turntable */
 
 const EQ = { min: -26, max: 6, rest: 0, step: 1, text: (/** @type {number} */ value) => signed(value, 0, " dB") };
+const TRIM = { min: -12, max: 12, rest: 0, step: 0.5, text: (/** @type {number} */ value) => signed(value, 1, " dB") };
 const FILTER = { min: -1, max: 1, rest: 0, step: 0.05, text: (/** @type {number} */ value) =>
   Math.abs(value) < 0.01 ? "off" : `${percent(Math.abs(value))} ${value < 0 ? "low-pass" : "high-pass"}` };
 const CROSS = { min: 0, max: 1, rest: 0.5, step: 0.05, text: (/** @type {number} */ value) => `${percent(value)} B` };
@@ -23,7 +24,7 @@ export class MixerFace {
     /** @type {(() => void)[]} */
     this.shows = [];
     this.node = element("section", { class: "mixer", role: "group", "aria-label": "Mixer" },
-      this.together(), ...["High", "Mid", "Low"].map((band, i) => this.band(band, 2 - i)), this.filters(), this.phones(), this.mashups(),
+      this.together(), this.trims(), ...["High", "Mid", "Low"].map((band, i) => this.band(band, 2 - i)), this.filters(), this.phones(), this.mashups(),
       this.crossfader(), this.master());
   }
 
@@ -40,6 +41,24 @@ export class MixerFace {
     return element("div", { class: "pair" }, a, name instanceof Node ? name : element("span", { class: "label" }, name), b);
   }
 
+  /** Gain of each deck by hand, and by the loudness of its song. */
+  trims() {
+    const { desk, model } = this;
+    const auto = button("Auto-gain", "AUTO", () => desk.set({ autogain: !model.get("autogain") }));
+    auto.className = "auto";
+    this.shows.push(() => press(auto, model.get("autogain")));
+    return this.pair(auto, (table, letter) => {
+      const { input, show } = slider(`Trim ${letter}`, TRIM, (value) => table.set({ trim: value }));
+      input.classList.add("two-sided");
+      const figure = element("output", { class: "read-out", "aria-label": `Gain ${letter}` });
+      this.shows.push(() => {
+        show(table.model.get("trim"));
+        figure.textContent = signed(table.autogain + table.model.get("trim"), 1, "");
+      });
+      return letter === "A" ? [input, figure] : [figure, input];
+    });
+  }
+
   /** @param {string} name @param {number} i band */
   band(name, i) {
     return this.pair(name.toUpperCase(), (table, letter) => {
@@ -51,11 +70,13 @@ export class MixerFace {
       const { input, show } = slider(`${name} ${letter}`, EQ, (value) => change("eq", value));
       const kill = button(`Kill ${name.toLowerCase()} ${letter}`, "✕", () => change("kills", !table.model.get("kills")[i]));
       kill.className = "mute";
+      const figure = element("output", { class: "read-out" });
       this.shows.push(() => {
         show(table.model.get("eq")[i]);
+        figure.textContent = signed(table.model.get("eq")[i], 0, "");
         press(kill, table.model.get("kills")[i]);
       });
-      return letter === "A" ? [input, kill] : [kill, input];
+      return letter === "A" ? [input, figure, kill] : [kill, figure, input];
     });
   }
 

@@ -6,7 +6,7 @@ import { Player } from "../parts/transport.js";
 const SOON = 0.1; // seconds from a wish to a jump that must fall on time
 const BEND = 0.04; // by which a nudge is faster or slower
 const STEP = 25; // ms between two steps of a blend
-const FINE = 256; // samples in a column of the close-up waveform
+export const FINE = 256; // samples in a column of the close-up waveform
 const TAPS_FORGOTTEN = 2; // seconds without a tap after which the next is a first one
 const BANDS = [250, 2500]; // Hz between low, middle and high
 const BUTTERWORTH = 20 * Math.log10(Math.SQRT1_2); // Q of low- and high-passes is in dB
@@ -15,6 +15,9 @@ const GLIDE = 0.02; // seconds
 const IN_STEP = 0.002; // seconds off the beat that are not worth a jump
 const LOST = 0.025; // seconds off the beat that one hears,
 const LOST_FOR = 500; // once they last as many ms
+export const REACH = { min: 0.84, max: 1.16 }; // what the fader reaches
+const MOST = 18; // dB of gain by itself
+const SHORTEST = 0.02; // seconds of a loop
 const SETTLED = 300; // ms after a jump in which the reports of what was before have come
 
 /** What each preset makes of a stem's level. @type {Record<string, (stem: string) => number>} */
@@ -26,6 +29,8 @@ export const PRESETS = {
   "Drums only": (stem) => Number(stem === "drums"),
   "No drums": (stem) => Number(stem !== "drums"),
 };
+
+/** @typedef {{at: number, end?: number, name?: string, hue?: string, levels?: number[], mutes?: boolean[]}} Cue */
 
 /** @param {number} value @param {number} span */
 const modulo = (value, span) => ((value % span) + span) % span;
@@ -41,8 +46,9 @@ export function glide(param, value, context) {
 export class StretchDeck extends Deck {
   static processor = "stemlab-deck";
   static lead = 8192; // WINDOW of stretch.js, and some
-  /** Peaks of each stem, FINE samples a column, of the blocks that were here. @type {Map<number, Uint8Array>} */
+  /** Peaks of each stem or of the original, FINE samples a column, of the blocks that were here. @type {Map<number, Uint8Array>} */
   closeup = new Map();
+  drawn = 0; // how many of them came
   /** @type {[number, number] | null} */
   span = null;
 
@@ -62,10 +68,14 @@ export class StretchDeck extends Deck {
     super.replace();
   }
 
-  /** @param {number} index @param {Int16Array} samples */
-  load(index, samples) {
-    if (!this.closeup.has(index)) this.closeup.set(index, peaks(samples));
-    super.load(index, samples);
+  /** @param {number} index @param {Int16Array} sound @param {boolean} whole */
+  load(index, sound, whole) {
+    const columns = sound.length / 2 / FINE;
+    if (this.closeup.get(index)?.length !== columns) {
+      this.closeup.set(index, peaks(sound));
+      this.drawn++;
+    }
+    super.load(index, sound, whole);
   }
 
   /** Seconds of the song that are played at a frame. @param {number} frame */
@@ -110,6 +120,7 @@ export class Channel {
     this.gain = 1;
     const [low, high] = BANDS;
     const input = context.createGain();
+    this.trim = input.gain;
     this.bands = [0, 1, 2].map(() => context.createGain());
     // Linkwitz and Riley: two Butterworth filters in a row, so that what is parted sums to an all-pass.
     const upper = this.#chain(input, ["highpass", low], ["highpass", low]);
@@ -118,6 +129,9 @@ export class Channel {
     this.#chain(upper, ["highpass", high], ["highpass", high]).connect(this.bands[2]);
     this.filters = [this.#filter("lowpass", NYQUIST), this.#filter("highpass", 0)];
     this.level = context.createGain();
+    this.ear = new AnalyserNode(context, { fftSize: 2048 });
+    this.level.connect(this.ear);
+    this.sound = new Float32Array(2048);
     for (const band of this.bands) band.connect(this.filters[0]);
     this.filters[0].connect(this.filters[1]).connect(this.level);
     this.listen = new GainNode(context, { gain: 0 }); // to the headphones, before level and crossfader
@@ -153,6 +167,17 @@ export class Channel {
     glide(this.level.gain, level, this.context);
   }
 
+  /** Makes it louder ahead of everything else. @param {number} decibels */
+  setTrim(decibels) {
+    glide(this.trim, 10 ** (decibels / 20), this.context);
+  }
+
+  /** The peak of late, ahead of the crossfader. */
+  get peak() {
+    this.ear.getFloatTimeDomainData(this.sound);
+    return this.sound.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  }
+
   /** Lets the headphones hear it. @param {boolean} on */
   setListen(on) {
     glide(this.listen.gain, Number(on), this.context);
@@ -180,7 +205,12 @@ export class Turntable extends Player {
     /** @type {Turntable | null} */
     this.partner = null;
     this.bend = 1;
+    this.target = 0; // LUFS that songs are to have, 0 as they are
+    this.told = ""; // why it is not synced
     this.blending = 0;
+    this.opened = -1; // where a loop is to begin
+    /** Where it was at a frame, when the loop began. @type {{seconds: number, frame: number} | null} */
+    this.slipped = null;
     this.pulled = 0; // when to fall in with the partner, which went elsewhere; 0 is not at all
     this.inStep = 0; // when it was last on the partner's beat
     /** @type {number[]} */
@@ -193,16 +223,28 @@ export class Turntable extends Player {
     model.on("change:bpm change:first_beat", () => this.regrid());
     model.on("change:eq change:kills", () => this.equalise());
     model.on("change:filter", () => this.channel.sweep(model.get("filter")));
+    model.on("change:trim change:loudness", () => this.level());
     model.on("change:pfl", () => this.channel.setListen(model.get("pfl")));
     this.retune();
     this.equalise();
     this.channel.sweep(model.get("filter"));
     this.channel.setListen(model.get("pfl"));
+    this.level();
     super.start();
   }
 
   equalise() {
     this.channel.equalise(this.model.get("eq"), this.model.get("kills"));
+  }
+
+  /** Decibels that make it as loud as others, 0 where that is not wanted or its loudness not known. */
+  get autogain() {
+    const loudness = this.model.get("loudness");
+    return loudness && this.target ? Math.max(-MOST, Math.min(MOST, this.target - loudness)) : 0;
+  }
+
+  level() {
+    this.channel.setTrim(this.autogain + this.model.get("trim"));
   }
 
   retune() {
@@ -212,6 +254,7 @@ export class Turntable extends Player {
 
   regrid() {
     this.retune();
+    if (this.model.get("synced")) this.match();
     this.pull();
     this.partner?.pull();
   }
@@ -340,12 +383,29 @@ export class Turntable extends Player {
   /** Follows the partner's tempo from now on and falls in on its beat, again where it was lost; or no longer. */
   sync() {
     if (this.lost) return this.fallIn();
+    this.told = "";
     const synced = !this.model.get("synced");
     this.set({ synced });
     if (!synced || !this.partner) return;
     this.partner.set({ synced: false });
     this.match();
     this.fallIn();
+  }
+
+  /** Whether it should be synced and cannot be: one of both has no beats yet. */
+  get waiting() {
+    return this.model.get("synced") && !this.matching;
+  }
+
+  /** The tempo for the partner's beats, or for half or twice as many where that is nearer; 0 if one of both has none. */
+  get matching() {
+    if (!this.partner?.beat || !this.beat) return 0;
+    const ratio = this.partner.bpm / this.model.get("bpm");
+    return ratio * 2 ** -Math.round(Math.log2(ratio));
+  }
+
+  complaint() {
+    return super.complaint() || this.told;
   }
 
   fallIn() {
@@ -357,12 +417,15 @@ export class Turntable extends Player {
     if (Math.abs(gap) > IN_STEP) this.jump(here + gap + (here + gap < 0 ? this.beat : 0), soon);
   }
 
-  /** Takes the partner's tempo, or half or twice that where it is nearer. */
+  /** Takes the partner's tempo, unless that is out of the fader's reach. */
   match() {
-    if (!this.partner?.beat || !this.beat) return;
-    const ratio = this.partner.bpm / this.model.get("bpm");
-    const tempo = ratio * 2 ** -Math.round(Math.log2(ratio));
-    if (tempo !== this.model.get("tempo")) this.set({ tempo });
+    const tempo = this.matching;
+    if (!tempo || !this.partner) return;
+    if (tempo < REACH.min || tempo > REACH.max) {
+      const [own, other] = [this.model.get("bpm"), this.partner.bpm].map((bpm) => bpm.toFixed(0));
+      this.told = `too far apart to sync: ${own} against ${other} BPM.`;
+      this.set({ synced: false });
+    } else if (tempo !== this.model.get("tempo")) this.set({ tempo });
   }
 
   /** A nudge while it lasts: -1 slower, 1 faster, 0 no more. @param {number} way */
@@ -378,13 +441,27 @@ export class Turntable extends Player {
     this.seek(this.model.get("cue"));
   }
 
-  /** Marks a beat, or plays from the one that is marked. @param {number} i */
+  /** Marks a place, with the loop that is on, or plays from the one that is marked. @param {number} i */
   hotCue(i) {
+    const cue = this.model.get("cues")[i];
+    if ("at" in cue) return this.recall(cue);
+    const [at, end] = this.looped ? this.model.get("loop") : [this.placed(this.deck.now())];
+    this.setCue(i, end ? { at, end } : { at });
+  }
+
+  /** @param {number} i @param {Cue | {}} cue */
+  setCue(i, cue) {
     const cues = [...this.model.get("cues")];
-    if (cues[i] < 0) {
-      cues[i] = this.snap(this.deck.now());
-      this.set({ cues });
-    } else this.leap(cues[i]);
+    cues[i] = cue;
+    this.set({ cues });
+  }
+
+  /** Plays from a hot cue on, in its loop, with its stems. @param {Cue} cue */
+  recall({ at, end, levels, mutes }) {
+    const layout = levels?.length === this.stems.length ? { levels, mutes, solos: this.stems.map(() => false) } : {};
+    clearInterval(this.blending);
+    this.set({ ...layout, loop: end ? [at, end] : [] });
+    this.leap(at);
   }
 
   /** Plays from a place on: with a lead at its beat, else at once. @param {number} seconds */
@@ -395,9 +472,12 @@ export class Turntable extends Player {
 
   /** @param {number} i */
   forget(i) {
-    const cues = [...this.model.get("cues")];
-    cues[i] = -1;
-    this.set({ cues });
+    this.setCue(i, {});
+  }
+
+  /** Where a mark at a second falls: on the nearest beat, unless it should not. @param {number} seconds */
+  placed(seconds) {
+    return this.model.get("quantise") ? this.snap(seconds) : seconds;
   }
 
   /** @param {number} beats forward, or backward where negative */
@@ -417,19 +497,62 @@ export class Turntable extends Player {
     return b > a && this.beat ? (b - a) / this.beat : 0;
   }
 
-  /** Loops a number of beats, from the one that is heard on; the same number again ends it. @param {number} beats */
-  beatLoop(beats) {
-    if (!this.beat) return;
-    if (Math.abs(this.looped - beats) < 0.01) return this.set({ loop: [] });
-    const first = this.model.get("first_beat");
+  /** Begins a loop at what is heard; `loopOut` closes it. */
+  loopIn() {
+    this.opened = this.placed(this.deck.now());
+  }
+
+  loopOut() {
+    const end = this.placed(this.deck.now());
+    if (this.opened < 0 || end <= this.opened) return;
+    this.setLoop(this.opened, end);
+    this.opened = -1;
+  }
+
+  /** Ends the loop, or begins the last one again. */
+  reloop() {
+    if (this.model.get("loop").length) return this.endLoop();
+    const [a, b] = this.model.get("last_loop");
+    if (!(b > a)) return;
+    this.setLoop(a, b);
+    this.leap(a);
+  }
+
+  /** Halves or doubles the loop. @param {number} factor */
+  scaleLoop(factor) {
+    const [a, b] = this.model.get("loop");
+    if (b > a) this.setLoop(a, Math.max(a + SHORTEST, Math.min(a + factor * (b - a), this.model.get("duration"))));
+  }
+
+  /** Plays on; with slip, where it would have come to without the loop. */
+  endLoop() {
+    this.set({ loop: [] });
+    const { slipped } = this;
+    this.slipped = null;
+    if (!slipped || !this.model.get("slip") || !this.deck.playing) return;
+    const soon = this.stretch.soon();
+    this.jump(slipped.seconds + ((soon - slipped.frame) / this.deck.song.rate) * this.model.get("tempo"), soon);
+  }
+
+  /** Repeats from a to b; a playhead beyond b comes back in step. @param {number} a @param {number} b seconds */
+  setLoop(a, b) {
     const now = this.deck.now();
-    const inside = this.looped && now < this.model.get("loop")[1];
-    const a = inside ? this.model.get("loop")[0] : Math.max(0, first + Math.floor((now - first) / this.beat + 0.05) * this.beat);
-    const b = a + beats * this.beat;
+    if (!this.model.get("loop").length) this.slipped = { seconds: now, frame: this.context.currentTime * this.deck.song.rate };
     this.set({ loop: [a, b] });
     const soon = this.deck.playing ? this.stretch.soon() : 0;
     const then = this.stretch.at(soon);
     if (now >= b) this.jump(a + modulo(then - a, b - a), soon);
+  }
+
+  /** Loops a number of beats, from the one that is heard on; the same number again ends it. @param {number} beats */
+  beatLoop(beats) {
+    if (!this.beat) return;
+    if (Math.abs(this.looped - beats) < 0.01) return this.endLoop();
+    const first = this.model.get("first_beat");
+    const now = this.deck.now();
+    const inside = this.looped && now < this.model.get("loop")[1];
+    const a = inside ? this.model.get("loop")[0] : Math.max(0, first + Math.floor((now - first) / this.beat + 0.05) * this.beat);
+    this.setLoop(a, a + beats * this.beat);
   }
 
   /** A tap on the beat: two or more tell tempo and grid. */

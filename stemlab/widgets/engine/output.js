@@ -9,11 +9,13 @@ export const LOOKAHEAD = 95; // samples by which the limiter delays
 
 /**
  * @typedef {{stems: number, length: number, block: number, rate: number}} Song
- * @typedef {{line: string, epoch: number, blocks: number[], received: number, credit: number,
- *   ahead: number | null}} Wish on a line of its own; a new epoch forgets older wishes; no more than `credit` blocks
- *   may be under way; seconds that can be heard without them, null if that is no hurry
- * @typedef {{position: number, moving: boolean, starved: boolean, underruns: number, peaks: number[], frame: number,
- *   seeks: number, tempo?: number}} Report `seeks` obeyed so far; `tempo` seconds of the song a second, 1 if it is not named
+ * @typedef {{line: string, epoch: number, blocks: number[], stems: number[], received: number, credit: number,
+ *   ahead: number | null}} Wish on a line of its own; a new epoch forgets older wishes; `blocks` of which nothing is here,
+ *   `stems` of which the original is; no more than `credit` may be under way; seconds that can be heard without the stems
+ *   of the first that has none, null if that is no hurry
+ * @typedef {{position: number, moving: boolean, starved: boolean, raw: boolean, underruns: number, peaks: number[],
+ *   frame: number, seeks: number, tempo?: number}} Report `raw`: the original is heard, in place of stems; `seeks` obeyed
+ *   so far; `tempo` seconds of the song a second, 1 if it is not named
  * @typedef {{now: () => number, gains: () => Float32Array, playing: boolean, seek: (seconds: number) => void,
  *   output: AudioNode, manager: any, context: AudioContext}} Live
  * @typedef {{players: Map<string, any>, audio?: Promise<AudioContext>, stretch?: Promise<void>,
@@ -79,9 +81,9 @@ export class Master {
 export class Deck {
   static processor = "stemlab-mixer";
   static lead = 0; // samples before the playhead that the processor needs
-  /** @type {Map<number, true>} */
+  /** Whether the stems of a block are here, or only its original. @type {Map<number, boolean>} */
   #here = new Map();
-  /** @type {Set<number>} */
+  /** Blocks whose stems are on their way. @type {Set<number>} */
   #asked = new Set();
   #epoch = 0;
   #seeks = 0;
@@ -106,7 +108,7 @@ export class Deck {
     this.line = unique();
     this.playing = false;
     /** @type {Report} */
-    this.report = { position: 0, moving: false, starved: false, underruns: 0, peaks: [], frame: 0, seeks: 0 };
+    this.report = { position: 0, moving: false, starved: false, raw: false, underruns: 0, peaks: [], frame: 0, seeks: 0 };
     this.onreport = () => {};
     this.onend = () => {};
     const { processor } = /** @type {typeof Deck} */ (this.constructor);
@@ -132,13 +134,14 @@ export class Deck {
     this.onend();
   }
 
-  /** @param {number} index @param {Int16Array} samples interleaved [stems, block, 2] */
-  load(index, samples) {
-    this.#asked.delete(index);
+  /** @param {number} index @param {Int16Array} sound interleaved [stems, block, 2], or the original, [block, 2] @param {boolean} whole */
+  load(index, sound, whole) {
+    if (whole) this.#asked.delete(index);
     this.#received++;
     this.#lastNews = performance.now();
-    this.#here.set(index, true);
-    this.mixer.port.postMessage({ block: index, samples }, [samples.buffer]);
+    this.#here.set(index, whole);
+    const samples = whole ? sound : spread(sound, this.song.stems);
+    this.mixer.port.postMessage({ block: index, samples, whole }, [samples.buffer]);
     this.#fill();
   }
 
@@ -188,11 +191,11 @@ export class Deck {
     return Math.max(0, position / rate + Math.min(passed, 0.3) * (this.report.tempo ?? 1));
   }
 
-  /** Seconds that can be played without another block. */
-  buffered() {
+  /** Seconds that can be played without another block. @param {boolean} whole as stems */
+  buffered(whole = false) {
     const { block, rate, length } = this.song;
     const order = this.#upcoming();
-    const gap = order.findIndex((k) => !this.#here.has(k));
+    const gap = order.findIndex((k) => !(whole ? this.#here.get(k) : this.#here.has(k)));
     const blocks = gap < 0 ? order.length : gap;
     const inside = this.report.position % block;
     return Math.max(0, Math.min(blocks * block - inside, this.#loop ? Infinity : length - this.report.position)) / rate;
@@ -254,20 +257,21 @@ export class Deck {
   #fill() {
     const order = this.#upcoming();
     this.#drop(order);
-    if (this.#asked.size && performance.now() - this.#lastNews > 1000 * PATIENCE) return this.redial();
-    const room = 2 * CREDIT - this.#asked.size;
-    const wanted = new Set([this.#before(), ...order]);
-    const missing = [...wanted].filter((k) => !this.#here.has(k) && !this.#asked.has(k));
-    const blocks = room < CREDIT ? [] : missing.slice(0, room);
-    if (!blocks.length && this.#received - this.#reported < CREDIT / 2) return;
-    if (!this.#asked.size) this.#lastNews = performance.now();
-    for (const k of blocks) this.#asked.add(k);
+    const awaited = [...this.#asked].filter((k) => !this.#here.has(k)).length;
+    if (awaited && performance.now() - this.#lastNews > 1000 * PATIENCE) return this.redial();
+    const room = 2 * CREDIT - awaited;
+    const missing = [...new Set([this.#before(), ...order])].filter((k) => !this.#here.get(k) && !this.#asked.has(k));
+    const blocks = room < CREDIT ? [] : missing.filter((k) => !this.#here.has(k)).slice(0, room);
+    const stems = missing.filter((k) => this.#here.has(k));
+    if (!blocks.length && !stems.length && this.#received - this.#reported < CREDIT / 2) return;
+    if (!awaited) this.#lastNews = performance.now();
+    for (const k of [...blocks, ...stems]) this.#asked.add(k);
     this.#reported = this.#received;
     this.#lastWish = performance.now();
     this.#unanswered ||= performance.now();
-    const buffered = this.buffered();
+    const buffered = this.buffered(true);
     const ahead = this.playing || !buffered ? buffered : null;
-    this.ask({ line: this.line, epoch: this.#epoch, blocks, received: this.#received, credit: CREDIT, ahead });
+    this.ask({ line: this.line, epoch: this.#epoch, blocks, stems, received: this.#received, credit: CREDIT, ahead });
   }
 
   /** @param {number[]} order blocks to keep, besides the few behind the playhead */
@@ -279,7 +283,10 @@ export class Deck {
       (k) => !keep.has(k) && (k * block > position || (k + 1) * block < position - BEHIND * rate),
     );
     if (!drop.length) return;
-    for (const k of drop) this.#here.delete(k);
+    for (const k of drop) {
+      this.#here.delete(k);
+      this.#asked.delete(k);
+    }
     this.mixer.port.postMessage({ drop });
   }
 
@@ -288,4 +295,15 @@ export class Deck {
     this.mixer.disconnect();
     this.mixer.port.postMessage({ close: true });
   }
+}
+
+/**
+ * The original in as many parts as there are stems: each is a step more than the one before where it does not divide, so
+ * that they sum to it exactly.
+ * @param {Int16Array} sound @param {number} stems
+ */
+export function spread(sound, stems) {
+  const parts = new Int16Array(stems * sound.length);
+  for (let s = 0, at = 0; s < stems; s++) for (let i = 0; i < sound.length; i++) parts[at++] = Math.floor((sound[i] + s) / stems);
+  return parts;
 }

@@ -55,6 +55,7 @@ class Stretch {
     this.carry = 0;
     this.head = 0; // of the song, the next to put in
     this.fed = this.made = 0;
+    this.separate = 0; // what was put in before is not, at least in part
     /** @type {Loop} */
     this.loop = null;
     /** @type {[number, number][]} */
@@ -82,6 +83,7 @@ class Stretch {
     this.factor = factor;
     this.loop = loop && position < loop[1] ? loop : null;
     this.carry = this.fed = this.made = this.trail.count = 0;
+    this.separate = -Infinity;
     this.head = Math.round(position) + this.ahead - this.size;
     this.splices = [[0, this.head]];
     this.#feed(this.size);
@@ -113,6 +115,7 @@ class Stretch {
       const left = this.loop && this.head < this.loop[1] ? this.loop[1] - this.head : Infinity;
       const part = Math.min(count - done, left);
       this.#copy(this.head, part, done);
+      if (this.tape.raw(this.head, this.head + part)) this.separate = this.fed + part;
       done += part;
       this.head += part;
       this.fed += part;
@@ -142,6 +145,11 @@ class Stretch {
       }
       done += part;
     }
+  }
+
+  /** Whether what comes out, or soon will, is not separated yet: its stems are heard with gains of 1. */
+  get raw() {
+    return this.fed - this.separate < this.ahead + this.delay * this.factor + WINDOW;
   }
 
   /** Finds `position` and `slope`, samples of the song for one made, of a sample. @param {number} made its number */
@@ -183,10 +191,10 @@ class Voice {
 
   /** @param {number} position @param {number} tempo @param {number} pitch @param {Loop} loop */
   cue(position, tempo, pitch, loop) {
-    for (const gain of this.gains) gain.value = gain.target;
     this.pitches = [];
     this.#tune(pitch);
     this.stretch.cue(position, tempo / pitch, loop);
+    for (const gain of this.gains) gain.value = this.stretch.raw ? 1 : gain.target;
     this.filled = this.at = TAPS / 2;
     this.left.fill(0, 0, this.filled);
     this.right.fill(0, 0, this.filled);
@@ -221,6 +229,7 @@ class Voice {
     const { stretch, gains, left, right, filled } = this;
     stretch.make(QUANTUM);
     const views = stretch.buffers();
+    const { raw } = stretch;
     left.fill(0, filled, filled + QUANTUM);
     right.fill(0, filled, filled + QUANTUM);
     for (let c = 0; c < stretch.channels; c++) {
@@ -228,7 +237,7 @@ class Voice {
       const sound = views[stretch.channels + c];
       let peak = this.peaks[c >> 1];
       for (let i = 0; i < QUANTUM; i++) {
-        const value = sound[i] * gains[c].next();
+        const value = sound[i] * gains[c].next(raw);
         side[filled + i] += value;
         peak = Math.max(peak, Math.abs(value));
       }
@@ -312,7 +321,7 @@ class DeckProcessor extends AudioWorkletProcessor {
 
   /** @param {any} order */
   obey(order) {
-    if ("block" in order) this.tape.put(order.block, order.samples);
+    if ("block" in order) this.tape.put(order.block, order.samples, order.whole);
     if ("drop" in order) for (const k of order.drop) this.tape.leaving.add(k);
     if ("gains" in order) this.setGains(order.gains);
     if ("tempo" in order) this.retune(order);
@@ -473,6 +482,7 @@ class DeckProcessor extends AudioWorkletProcessor {
       position: Math.max(0, Math.min(this.tape.length, going.position)),
       moving: this.turning ? this.playing && this.target.at > 0 : Boolean(now?.moving),
       starved: this.playing && this.starved,
+      raw: Boolean(now?.stretch.raw),
       underruns: this.underruns,
       seeks: this.seeks,
       peaks: Array.from(now?.peaks ?? []),

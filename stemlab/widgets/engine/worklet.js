@@ -3,6 +3,7 @@
 
 import { FADE, Glide, REPORT, SCALE, Tape } from "./tape.js";
 
+const LEAD = 1536; // samples before an original in which the gains glide to 1
 const JUST = 2; // seconds by which the head may have passed the end of a loop that is closed at what is heard
 
 /** A reader of the tape with its own fade: 0 is silent and stands still. */
@@ -30,6 +31,11 @@ class Channel {
     this.left = new Glide(1);
     this.right = new Glide(1);
     this.peak = 0;
+  }
+  /** @param {boolean} raw an original is heard */
+  glide(raw) {
+    this.left.next(raw);
+    this.right.next(raw);
   }
 }
 
@@ -61,7 +67,7 @@ class Mixer extends AudioWorkletProcessor {
   obey(order) {
     const tape = this.coming ?? this.tape;
     if ("replace" in order) this.coming = new Tape(this.song);
-    if ("block" in order) tape.put(order.block, order.samples);
+    if ("block" in order) tape.put(order.block, order.samples, order.whole);
     if ("drop" in order) for (const k of order.drop) tape.leaving.add(k);
     if ("gains" in order) this.setGains(order.gains);
     if ("loop" in order) this.setLoop(order.loop);
@@ -134,6 +140,14 @@ class Mixer extends AudioWorkletProcessor {
     return tape.has(position, b) && tape.has(a, a + stop - b);
   }
 
+  /** Whether what is played now or within LEAD is not separated yet. */
+  get raw() {
+    const { head: { position }, loop, tape } = this;
+    const stop = position + LEAD;
+    if (!loop || position >= loop[1] || stop <= loop[1]) return tape.raw(position, stop);
+    return tape.raw(position, loop[1]) || tape.raw(loop[0], loop[0] + stop - loop[1]);
+  }
+
   /** Lets the head go or stops it, according to what is on the tape. @param {number} count */
   feed(count) {
     const enough = this.ready(count + FADE + (this.starved && this.heard ? this.tape.block / 4 : 0));
@@ -175,11 +189,9 @@ class Mixer extends AudioWorkletProcessor {
     if (this.coming) this.change(this.coming, left.length);
     const waits = currentFrame + left.length <= this.startFrame;
     if (this.playing && !waits) this.feed(left.length);
+    const { raw } = this;
     for (let i = 0; i < left.length; i++) {
-      for (const channel of this.channels) {
-        channel.left.next();
-        channel.right.next();
-      }
+      for (const channel of this.channels) channel.glide(raw);
       for (const ghost of this.ghosts) {
         this.read(ghost, left, right, i);
         ghost.advance();
@@ -209,6 +221,7 @@ class Mixer extends AudioWorkletProcessor {
       position: this.head.position,
       moving: this.head.moving,
       starved: this.playing && this.starved,
+      raw: this.raw,
       underruns: this.underruns,
       seeks: this.seeks,
       peaks: this.channels.map((channel) => channel.peak),

@@ -9,6 +9,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from threading import Condition, Lock, Thread, get_native_id
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -78,6 +79,12 @@ def _stand_back() -> None:
     if sys.platform == "linux":
         with suppress(OSError):  # where nobody may change priorities
             os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
+
+
+@cache
+def usual_separator() -> Separator:
+    """Return the default separator: one for all songs, since it takes half a second to load."""
+    return unhurried(Separator)
 
 
 class Producer:
@@ -314,17 +321,24 @@ class Producer:
 
 @dataclass
 class Line:
-    """A page's connection to a track: what it waits for, in the order in which it will play it."""
+    """A page's connection to a track: what it waits for, in the order in which it will play it.
+
+    Attributes
+    ----------
+    blocks, stems
+        Of which it has nothing yet, and of which it has the original.
+    """
 
     epoch: int = -1
     blocks: deque[int] = field(default_factory=deque)
+    stems: deque[int] = field(default_factory=deque)
     sent: int = 0
     received: int = 0
     credit: int = 0
 
 
 class Sender:
-    """Sends blocks to the pages that asked for them, as soon as they are there.
+    """Sends blocks to the pages that asked for them: the original at once, stems as they come.
 
     Nothing is sent that was not asked for, and no more is under way than a page allows.
 
@@ -333,10 +347,11 @@ class Sender:
     track
         Where the blocks come from.
     send
-        Called in the thread with the name of a page's line and the number of a block.
+        Called in the thread with the name of a page's line, the number of a block, and whether
+        its stems go, or the original.
     """
 
-    def __init__(self, track: Track, send: Callable[[str, int], None]) -> None:
+    def __init__(self, track: Track, send: Callable[[str, int, bool], None]) -> None:
         self._track = track
         self._send = send
         self._lines: dict[str, Line] = {}
@@ -346,7 +361,13 @@ class Sender:
         self._thread.start()
 
     def want(
-        self, line: str, epoch: int, blocks: list[int], received: int, credit: int
+        self,
+        line: str,
+        epoch: int,
+        blocks: list[int],
+        stems: list[int],
+        received: int,
+        credit: int,
     ) -> int | None:
         """Take a page's wish.
 
@@ -357,7 +378,9 @@ class Sender:
         epoch
             A new one forgets what was wished before.
         blocks
-            Numbers of blocks.
+            Numbers of blocks of which it has nothing.
+        stems
+            Of those of which it has the original.
         received
             How many have arrived since the line was opened.
         credit
@@ -366,7 +389,7 @@ class Sender:
         Returns
         -------
         int or None
-            The first of its blocks that is not there yet.
+            The first of its blocks that is not separated yet.
 
         Raises
         ------
@@ -374,7 +397,7 @@ class Sender:
             If these are no numbers.
         """
         known = range(len(self._track.states))
-        if not all(isinstance(number, int) for number in (epoch, *blocks, received, credit)):
+        if not all(isinstance(n, int) for n in (epoch, *blocks, *stems, received, credit)):
             raise SettingError(f"line {line}: a page asks with whole numbers")
         with self._changed:
             state = self._lines.setdefault(line, Line())
@@ -384,9 +407,12 @@ class Sender:
             if state.epoch != epoch:
                 state.epoch = epoch
                 state.blocks.clear()
+                state.stems.clear()
             state.blocks.extend(block for block in blocks if block in known)
+            state.stems.extend(block for block in stems if block in known)
             self._changed.notify()
-            return next((k for k in state.blocks if not self._track.states[k]), None)
+            waiting = (*state.stems, *state.blocks)
+            return next((k for k in waiting if not self._track.states[k]), None)
 
     def forget(self, line: str) -> None:
         """Drop a line that its page has given up."""
@@ -412,20 +438,23 @@ class Sender:
                 job = self._next()
                 if self._closed or job is None:
                     return
-                name, block = job
+                name, block, whole = job
                 line = self._lines.pop(name)
-                line.blocks.remove(block)
+                (line.blocks if block in line.blocks else line.stems).remove(block)
+                if not whole:
+                    line.stems.append(block)
                 line.sent += 1
                 self._lines[name] = line  # at the end: the others' turn
-            self._send(name, block)
+            self._send(name, block, whole)
 
-    def _next(self) -> tuple[str, int] | None:
-        """Return the first line with credit whose next block is there."""
+    def _next(self) -> tuple[str, int, bool] | None:
+        """Return the first line with credit, its next block, and whether that is separated."""
         for name, line in self._lines.items():
             if line.sent - line.received < line.credit:
-                for block in line.blocks:
-                    if self._track.states[block]:
-                        return name, block
+                for block in (*line.blocks, *line.stems):
+                    whole = bool(self._track.states[block])
+                    if whole or block in line.blocks:
+                        return name, block, whole
         return None
 
 

@@ -7,6 +7,7 @@ import { Faders } from "./faders.js";
 
 const SHOWN = 100; // ms between two positions on the model
 const SAVED = 250; // ms between two positions to the kernel
+const APP = "voila" in document.body.dataset; // a page without code
 const UNANSWERED = 1.5; // seconds after which a silent kernel is mentioned
 
 /** One player on this page: obeys the model's traits, keeps position and health up to date. */
@@ -59,7 +60,7 @@ export class Player extends Faders {
     this.deck.acknowledge();
     if (message.kind !== "block") return;
     const { buffer, byteOffset, byteLength } = buffers[0];
-    this.deck.load(message.index, new Int16Array(buffer.slice(byteOffset, byteOffset + byteLength)));
+    this.deck.load(message.index, new Int16Array(buffer.slice(byteOffset, byteOffset + byteLength)), message.whole);
   }
 
   applyGains() {
@@ -155,15 +156,22 @@ export class Player extends Faders {
   /** One plain sentence on what is wrong, or "". */
   complaint() {
     if (this.model.get("error")) return this.model.get("error");
-    if (this.dead) return "The kernel has stopped: run the cell again.";
+    if (this.dead) return APP ? "This app has stopped: load the page again." : "The kernel has stopped: run the cell again.";
     if (this.context.state === "suspended" && this.deck.playing) return "The browser needs a click before it plays sound: click here.";
     if (this.model.get("playing") && !this.mine) return "Playing in another tab: press Play to hear it here.";
-    if (this.deck.silence() > UNANSWERED) return "The kernel does not answer; it may be busy with a cell. What is buffered plays on.";
-    if (!this.deck.report.starved) return "";
+    if (this.deck.silence() > UNANSWERED)
+      return `${APP ? "This app does not answer" : "The kernel does not answer; it may be busy with a cell"}. What is buffered plays on.`;
+    return this.late();
+  }
+
+  /** Says why faders do not act: before a part is separated, the original is heard. */
+  late() {
+    const { raw } = this.deck.report;
+    if (!this.deck.playing || !raw || this.pairs().flat().every((gain) => gain === 1)) return "";
     const speed = this.model.get("speed");
     return speed > 0 && speed < 1.1
-      ? `This machine separates at ${speed.toFixed(1)} × real time, too slow to play along: pause for a while.`
-      : "Separating this part…";
+      ? `The original plays: this machine separates at ${speed.toFixed(1)} × real time, too slow to play along.`
+      : "The original plays until this part is separated: then the faders act.";
   }
 
   /** How it is, in a word. */
