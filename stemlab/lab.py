@@ -79,8 +79,8 @@ def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
 def unseen() -> str:
     """Return the option that keeps JupyterLab from showing a kernel busy for each widget's message.
 
-    Live there are fifty a second: icon, toolbar and status bar would be drawn anew twice for each,
-    and that takes longer than to separate the sound.
+    A player that fills up or a take that is recorded makes many a second: icon, toolbar and status
+    bar would be drawn anew twice for each.
     """
     from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 

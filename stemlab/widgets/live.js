@@ -1,34 +1,32 @@
 // LivePlayer's page side: a source's sound is separated and mixed in an audio thread of its own.
 
 import { Master, page, unique } from "./engine/output.js";
-import { Account } from "./engine/live/account.js";
+import { Account, HEAVY } from "./engine/live/account.js";
 import { measure } from "./engine/live/measure.js";
-import { fetchEngine, listening, separating } from "./engine/live/node.js";
+import { fetchEngine, listening, separating, separatingAside } from "./engine/live/node.js";
 import { Outbox } from "./engine/live/outbox.js";
-import { button, element, frames, meter, percent, press, say, slider } from "./parts/controls.js";
-import { keepKeys } from "./parts/keys.js";
-import { Faders, LEVEL, showFaders, stemRow } from "./parts/faders.js";
 import { HEARD, inputs, MICROPHONE, open, reason, TAB } from "./engine/inputs.js";
+import { NAMES, LiveFace } from "./liveface.js";
+import { element } from "./parts/controls.js";
+import { Faders } from "./parts/faders.js";
+import { keepKeys } from "./parts/keys.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /**
  * @typedef {{run: number, time: number, heard: number, healed: number, input: number, wide: number, took: number[],
  *   columns: [string, number, Uint8Array][], peaks: number[]}} Report
- * @typedef {{context: AudioContext, node: AudioWorkletNode, master: Master, monitor: GainNode,
- *   card: import("./engine/live/separator.js").Card}} Chain
+ * @typedef {{node: AudioWorkletNode, port: MessagePort | Worker}} Voice what separates, and where it takes orders
+ * @typedef {{context: AudioContext, voice: Voice, master: Master, monitor: GainNode,
+ *   engine: import("./engine/live/node.js").Engine}} Chain
  */
 
 const TOLD = 500; // ms between two accounts
-const NAMES = /** @type {Record<string, string>} */ ({
-  [MICROPHONE]: "Microphone or line-in", [TAB]: "Another browser tab …", [HEARD]: "The notebook’s own sound",
-});
-const FORMS = ["flac", "stem.mp4"];
 const JUDGED = 40; // reports, about a second of sound, after which it is clear whether it is mono
 /** @type {Report} */
 const NOTHING = { run: 0, time: 0, heard: 0, healed: 0, input: 0, wide: 0, took: [], columns: [], peaks: [] };
 
 /** One live source on this page: its way to the ears, with an audio thread of its own. */
-class Live extends Faders {
+export class Live extends Faders {
   /** @param {Model} model */
   constructor(model) {
     super(model);
@@ -51,7 +49,9 @@ class Live extends Faders {
     this.told = this.turn = 0;
     /** @type {number | null | undefined} */
     this.measured = undefined; // seconds of the chain; null if they were not found
-    /** @type {Map<string, (first: number, bytes: Uint8Array) => void>} */
+    this.aside = false; // a Worker separates
+    this.late = 0; // hops by which it is late
+    /** @type {Map<string, {rows: import("./engine/live/columns.js").Rows, put: (first: number, bytes: Uint8Array) => void}>} */
     this.viewers = new Map();
     this.report = NOTHING;
     this.ending = new AbortController();
@@ -73,28 +73,28 @@ class Live extends Faders {
 
   async load() {
     const { model } = this;
-    const engine = (page().engine ??= await fetchEngine(model));
+    const engine = (page().engines[model.get("_model")] ??= await fetchEngine(model));
     const context = await listening(engine.card.sample_rate, model.get("_worklet"), engine.text);
-    const node = await separating(context, engine);
+    const voice = await separating(context, engine);
     if (this.ending.signal.aborted) return void context.close();
     // The input is never heard aloud by itself: loudspeaker and microphone would howl.
     const monitor = new GainNode(context, { gain: 0 });
-    this.chain = { context, node, master: new Master(context), monitor, card: engine.card };
-    node.port.onmessage = ({ data }) => ("run" in data ? this.hear(data) : this.outbox.put(data));
+    this.chain = { context, voice, master: new Master(context), monitor, engine };
     this.wire(this.chain);
+    this.speak(this.chain, voice);
+    if (voice.load > HEAVY) await this.stepAside(this.chain);
     page().players.set(model.get("_key"), this.shown(this.chain));
   }
 
   /** @param {Chain} chain */
-  wire({ context, node, master, monitor }) {
+  wire({ context, master, monitor }) {
     const { model } = this;
-    node.connect(master.input);
     master.output.connect(monitor).connect(context.destination);
     const loud = () => monitor.gain.setTargetAtTime(model.get("aloud") ? 1 : 0, context.currentTime, 0.005);
     const level = () => master.setLevel(model.get("master"));
     model.on("change:master", level);
     model.on("change:aloud", loud);
-    model.on("change:recording", () => node.port.postMessage({ mark: model.get("recording") }));
+    model.on("change:recording", () => this.order({ mark: model.get("recording") }));
     model.on("change:_kept", () => this.keep());
     model.on("msg:custom", ({ kind }) => {
       if (kind === "taken") this.outbox.acknowledge();
@@ -102,8 +102,44 @@ class Live extends Faders {
     });
     level();
     loud();
+  }
+
+  /** Has the chain separated by a voice from now on. @param {Chain} chain @param {Voice} voice */
+  speak(chain, voice) {
+    chain.voice = voice;
+    for (const port of new Set([voice.port, voice.node.port])) port.onmessage = ({ data }) => this.heed(data);
+    voice.node.connect(chain.master.input);
+    this.late = 0;
     this.applyGains();
     this.keep();
+    for (const [view, { rows }] of this.viewers) this.order({ view, rows });
+    if (this.source) this.order({ begin: this.turn });
+    this.source?.connect(voice.node);
+  }
+
+  /** Lets a Worker separate where the audio thread is too slow; its stems come later. @param {Chain} chain */
+  async stepAside(chain) {
+    this.aside = true;
+    const voice = await separatingAside(chain.context, chain.engine);
+    this.order({ close: true });
+    chain.voice.node.disconnect();
+    this.source?.disconnect();
+    this.speak(chain, voice);
+  }
+
+  /** Tells what separates. @param {object} order */
+  order(order) {
+    if (!this.chain) return;
+    const { port, node } = this.chain.voice;
+    for (const one of new Set([port, node.port])) one.postMessage(order);
+  }
+
+  /** @param {any} told by what separates */
+  heed(told) {
+    if ("run" in told) this.hear(told);
+    else if ("late" in told) this.late = told.late;
+    else if ("gap" in told) this.account?.miss();
+    else this.outbox.put(told);
   }
 
   /** What other widgets of this page may know. @param {Chain} chain */
@@ -127,7 +163,7 @@ class Live extends Faders {
   }
 
   applyGains() {
-    this.chain?.node.port.postMessage({ gains: this.pairs() });
+    this.order({ gains: this.pairs() });
   }
 
   /**
@@ -136,9 +172,9 @@ class Live extends Faders {
    * @param {(first: number, bytes: Uint8Array) => void} put
    */
   watch(viewer, rows, put) {
-    if (rows) this.viewers.set(viewer, put);
+    if (rows) this.viewers.set(viewer, { rows, put });
     else this.viewers.delete(viewer);
-    this.chain?.node.port.postMessage({ view: viewer, rows });
+    this.order({ view: viewer, rows });
   }
 
   /** Has blocks of all that is separated sent to the kernel, if it wants them; each time they are a line of their own. */
@@ -146,8 +182,8 @@ class Live extends Faders {
     const keep = this.model.get("_kept");
     this.line = unique();
     this.outbox = new Outbox((block) => this.send(block));
-    this.chain?.node.port.postMessage({ keep });
-    if (keep && this.model.get("recording")) this.chain?.node.port.postMessage({ mark: true });
+    this.order({ keep });
+    if (keep && this.model.get("recording")) this.order({ mark: true });
   }
 
   /** @param {import("./engine/live/outbox.js").Block} block */
@@ -160,7 +196,7 @@ class Live extends Faders {
   hear(report) {
     if (report.run !== this.turn) return;
     this.report = report;
-    for (const [viewer, first, bytes] of report.columns) this.viewers.get(viewer)?.(first, bytes);
+    for (const [viewer, first, bytes] of report.columns) this.viewers.get(viewer)?.put(first, bytes);
     this.account?.hear(report.took);
     if (report.wide > 0) this.judged = -1;
     else if (report.input > 0.001 && this.judged >= 0) this.judged++;
@@ -175,7 +211,8 @@ class Live extends Faders {
     const { account, measured } = this;
     if (!account) return;
     const device = /** @type {any} */ (this.track?.getSettings());
-    const parts = account.parts(device?.latency ?? null);
+    const parts = account.parts(device?.latency ?? null, this.late);
+    if (account.heavy && !this.aside && this.chain) this.stepAside(this.chain);
     this.set({ dropouts: account.gaps, account: measured === undefined ? parts : { ...parts, measured } });
   }
 
@@ -183,7 +220,7 @@ class Live extends Faders {
   async measure() {
     const { chain, source } = this;
     if (!source || !chain) return;
-    this.measured = await measure(chain.context, chain.node, chain.master.output);
+    this.measured = await measure(chain.context, chain.voice.node, chain.master.output);
     this.tell();
   }
 
@@ -229,7 +266,7 @@ class Live extends Faders {
   }
 
   /** @param {import("./engine/inputs.js").Opened} opened @param {Chain} chain */
-  connect(opened, { context, node, card }) {
+  connect(opened, { context, voice, engine }) {
     const { stream } = (this.opened = opened);
     const { track } = this;
     if (!track || track.readyState === "ended") throw new Error("it has no sound, or has ended.");
@@ -237,10 +274,10 @@ class Live extends Faders {
     this.list();
     this.judged = 0;
     this.report = { ...NOTHING, time: this.report.time };
-    this.account = new Account(card, context);
-    node.port.postMessage({ begin: this.turn });
+    this.account = new Account(engine.card, context);
+    this.order({ begin: this.turn });
     this.source = context.createMediaStreamSource(stream);
-    this.source.connect(node);
+    this.source.connect(voice.node);
     context.resume();
   }
 
@@ -264,6 +301,9 @@ class Live extends Faders {
   async checkKernel() {
     const model = await this.model.widget_manager.get_model(this.model.get("_key"));
     this.dead = !(/** @type {any} */ (model).comm_live);
+    if (!this.dead) return;
+    this.order({ keep: false });
+    this.outbox = new Outbox((block) => this.send(block));
   }
 
   /** One plain sentence on what is wrong, or "". */
@@ -294,6 +334,7 @@ class Live extends Faders {
       ...(rate === this.rate ? [] : [`${rate / 1000} kHz, which the browser brings to ${this.rate / 1000}`]),
       ...(this.judged >= JUDGED ? ["mono: both ears hear the same, equally loud"] : []),
       ...(this.report.healed ? [`${this.report.healed} samples were no numbers and are silent`] : []),
+      ...(this.aside ? ["this machine is slow: separated beside the audio thread, and later"] : []),
       ...this.hints(),
     ].join(" · ");
   }
@@ -308,132 +349,15 @@ class Live extends Faders {
     this.turn++;
     this.disconnect();
     this.ending.abort();
+    this.order({ close: true });
     this.chain?.context.close();
+    if (this.chain?.voice.port instanceof Worker) this.chain.voice.port.terminate();
   }
 }
 
 /** @param {import("./engine/inputs.js").Opened} opened */
 function release({ stream, own }) {
   if (own) for (const track of stream.getTracks()) track.stop();
-}
-
-/** The face of a live source. */
-class Face {
-  /** @param {Live} live @param {HTMLElement} el */
-  constructor(live, el) {
-    this.live = live;
-    this.model = live.model;
-    this.go = button("Start", "Start", () => live.toggle());
-    this.source = element("select", {
-      "data-control": "Source", "aria-label": "Source", title: "Source", onchange: () => live.set({ source: this.source.value }),
-    });
-    this.aloud = button("Hear the stems; wear headphones", "Hear", () => live.set({ aloud: !this.model.get("aloud") }));
-    this.aloud.setAttribute("aria-keyshortcuts", "H");
-    this.record = button("Record input and stems", "● Record", () => live.set({ recording: !this.model.get("recording") }));
-    this.form = element("select", {
-      "data-control": "Format", "aria-label": "Format of the recording", title: "Format of the recording",
-      onchange: () => live.set({ form: this.form.value }),
-    }, ...FORMS.map((form) => element("option", { value: form }, form)));
-    this.saved = element("div", { class: "saved", role: "status", "aria-label": "Recording" });
-    this.inputMeter = meter();
-    this.state = element("span", { class: "state", role: "status", "aria-label": "Latency" });
-    this.rows = live.stems.map((stem, s) => stemRow(live, stem, s, () => {}));
-    this.level = slider("Master level", LEVEL, (value) => live.set({ master: value }));
-    this.figure = element("output", { class: "figure" });
-    this.meters = [meter(), meter()];
-    this.complaint = element("span", { class: "complaint", role: "alert" });
-    this.description = element("div", { class: "description", role: "status", "aria-label": "What is heard" });
-    this.bill = element("span", { class: "parts" });
-    const measure = button("Measure block, algorithm and limiter by a hiss that is played in", "Measure", () => live.measure());
-    const account = element("div", { class: "bill" }, this.bill, measure);
-    const top = element("div", { class: "transport live" }, this.go, this.source, this.inputMeter.node, this.aloud, this.record,
-      this.form, this.state);
-    const foot = element("div", { class: "foot" }, element("span", { class: "name" }, "Master"), this.level.input,
-      this.figure, ...this.meters.map((one) => one.node), this.complaint);
-    this.root = element("div", {
-      class: "stemlab-player stemlab-live", role: "group", "aria-label": "Live separation", tabindex: "0",
-      onpointerdown: () => live.source && live.chain?.context.resume(),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
-    }, top, this.description, ...this.rows.map((row) => row.node), foot, account, this.saved);
-    el.append(element("div", { class: "stemlab-frame" }, this.root));
-  }
-
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : this.shortcut(event);
-    if (!act) return;
-    event.preventDefault();
-    event.stopPropagation();
-    act();
-  }
-
-  /** What a key does, or nothing where the control that has the focus needs it. @param {KeyboardEvent} event */
-  shortcut({ target, code, shiftKey }) {
-    const { live, model } = this;
-    if (code === "Escape") return () => live.set({ aloud: false });
-    if (target instanceof HTMLSelectElement) return undefined;
-    const stem = Number(/^(?:Digit|Numpad)([1-9])$/.exec(code)?.[1]) - 1;
-    const field = shiftKey ? "solos" : "mutes";
-    if (stem < live.stems.length) return () => live.change(field, stem, !model.get(field)[stem]);
-    if (code === "KeyH") return () => live.set({ aloud: !model.get("aloud") });
-    if (code === "Space" && !(target instanceof HTMLButtonElement)) return () => live.toggle();
-    return undefined;
-  }
-
-  /** Follows the model and draws. @returns {() => void} stops it */
-  start() {
-    for (const name of ["levels", "mutes", "solos", "pans", "master", "running", "owner", "aloud", "account", "recording", "saved", "form", "source", "sources"])
-      this.model.on(`change:${name}`, () => this.show());
-    this.show();
-    return frames(() => this.draw());
-  }
-
-  show() {
-    const { live, model } = this;
-    showFaders(this.rows, model, live.gains());
-    this.level.show(model.get("master"));
-    this.figure.textContent = percent(model.get("master"));
-    const running = model.get("running") && live.mine;
-    this.showSources();
-    this.go.textContent = running ? "Stop" : "Start";
-    this.go.setAttribute("aria-label", running ? "Stop" : "Start");
-    press(this.aloud, model.get("aloud"));
-    press(this.record, model.get("recording"));
-    this.form.value = model.get("form");
-    this.form.disabled = model.get("recording");
-    say(this.saved, model.get("recording") ? `Recording to ${model.get("folder")} …` : model.get("saved"));
-    this.bill.replaceChildren(...Object.entries(model.get("account")).map(([part, seconds]) =>
-      element("span", {}, `${part} `, element("b", {}, seconds === null ? "unknown" : `${(1000 * seconds).toFixed(1)} ms`))));
-  }
-
-  showSources() {
-    const { model, source } = this;
-    const names = [...new Set([...model.get("sources"), model.get("source")])];
-    if (names.join() !== Array.from(source.options, ({ value }) => value).join())
-      source.replaceChildren(...names.map((name) => element("option", { value: name }, NAMES[name] ?? name)));
-    source.value = model.get("source");
-  }
-
-  draw() {
-    const { live } = this;
-    const { report, chain } = live;
-    this.inputMeter.show(live.source ? report.input : 0);
-    this.rows.forEach((row, s) => row.peak.show(live.source ? (report.peaks[s] ?? 0) : 0));
-    this.meters.forEach((one, side) => one.show(chain?.master.peaks[side] ?? 0));
-    say(this.state, this.summary());
-    say(this.complaint, live.complaint());
-    say(this.description, live.description());
-  }
-
-  /** How late the stems are, and whether there were gaps. */
-  summary() {
-    const { live } = this;
-    if (!live.chain) return live.failure ? "" : "loading …";
-    if (!live.source) return "stopped";
-    const { total } = this.model.get("account");
-    const gaps = this.model.get("dropouts");
-    return total ? `${(1000 * total).toFixed(0)} ms delay · ${gaps} gap${gaps === 1 ? "" : "s"}` : "starting …";
-  }
 }
 
 /** @type {Map<string, Live>} */
@@ -460,7 +384,7 @@ function render({ model, el }) {
     return undefined;
   }
   keepKeys();
-  const stop = new Face(live, el).start();
+  const stop = new LiveFace(live, el).start();
   live.views++;
   return () => {
     stop();

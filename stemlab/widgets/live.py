@@ -97,6 +97,7 @@ class LivePlayer(Faders):
     _css = source("player.css") + source("live.css")
     _worklet = t.Unicode(WORKLET).tag(sync=True)
     _key = t.Unicode().tag(sync=True)
+    _model = t.Unicode().tag(sync=True)  # the network's sum
     _kept = t.Bool().tag(sync=True)  # whether the page sends what it separates
     _microphone = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
     source = t.Unicode("microphone").tag(sync=True)
@@ -134,6 +135,7 @@ class LivePlayer(Faders):
             return
         key = uuid.uuid4().hex
         facts |= {"_key": key, "_microphone": camera, "heard": heard, "rate": self.card.sample_rate}
+        facts["_model"] = self.card.sha256
         super().__init__(model_id=key, source="heard" if heard else "microphone", **facts)
         self.on_msg(self._receive)
 
@@ -142,12 +144,12 @@ class LivePlayer(Faders):
             case {"kind": "engine", "runtime": runtime}:
                 self._send_engine(runtime)
             case {"kind": "sound", "line": line, "start": start}:
+                self.send({"kind": "taken"})  # whatever a callback makes of it
                 sound = np.frombuffer(buffers[0], np.float32).reshape(len(self.stems), 2, -1)
                 self._take(line, start, sound.transpose(0, 2, 1))
-                self.send({"kind": "taken"})
             case {"kind": "mark", "on": on}:
-                self._mark(on=on)
                 self.send({"kind": "taken"})
+                self._mark(on=on)
 
     def _send_engine(self, runtime: str) -> None:
         """Send all that the page's audio thread needs, compressed."""

@@ -375,11 +375,16 @@ const shown = (model) => (model.get("player") ?? "").replace("IPY_MODEL_", "");
  * @param {Model} model @param {() => Song} song @returns {() => void} ends it
  */
 function watchLive(model, song) {
-  const viewer = Math.random().toString(36);
   const live = () => /** @type {any} */ (playing(shown(model)))?.live;
-  const begin = () =>
+  let viewer = "";
+  const end = () => live()?.watch(viewer, null);
+  // Another name for each grid: columns of the last one may be under way.
+  const begin = () => {
+    end();
+    viewer = Math.random().toString(36);
     live()?.watch(viewer, model.get("grid"), (/** @type {number} */ first, /** @type {Uint8Array} */ bytes) =>
       song().put(song().grid.columns + first, bytes));
+  };
   const look = setInterval(() => {
     if (!live()) return;
     clearInterval(look);
@@ -388,7 +393,7 @@ function watchLive(model, song) {
   model.on("change:grid", begin);
   return () => {
     clearInterval(look);
-    live()?.watch(viewer, null);
+    end();
   };
 }
 

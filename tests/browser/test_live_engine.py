@@ -206,6 +206,16 @@ def test_in_real_time_it_is_as_late_as_it_says(page: Page, song: Samples) -> Non
     assert late / SECOND < 0.035
 
 
+def test_a_worker_makes_the_same_where_the_audio_thread_is_too_slow(
+    page: Page, song: Samples
+) -> None:
+    found = page.evaluate(
+        WITHIN % ("live.aside", PATIENCE, PATIENCE), [RUNTIME, _texts(song[: 2 * SECOND])]
+    )
+    heard = np.stack([_channel(text) for text in found], axis=1)[BEHIND:]
+    assert conservation(song[: len(heard)], [heard]) < -120
+
+
 def _answer(route: Route) -> None:
     path = route.request.url.removeprefix(HERE)
     kind = {"/": "text/html", ".js": "text/javascript"}.get(path if path == "/" else path[-3:])

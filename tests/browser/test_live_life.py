@@ -82,6 +82,20 @@ def test_many_starts_and_stops_leave_nothing(listening: tuple[Notebook, str]) ->
     notebook.wait(f"{live}.chain.context.state === 'suspended'")
 
 
+def test_a_slow_machine_separates_beside_the_audio_thread(
+    listening: tuple[Notebook, str],
+) -> None:
+    notebook, name = listening
+    live = f"stemlab.players.get('{name}').live"
+    notebook.page.evaluate(f"{live}.stepAside({live}.chain)")
+    told = notebook.page.get_by_role("status", name="What is heard")
+    told.filter(has_text="this machine is slow").wait_for()
+    notebook.wait(f"{live}.model.get('account').margin > 0.04 && {live}.report.input > 0")
+    notebook.wait(f"{live}.chain.master.peaks[0] > 0.01")
+    notebook.page.evaluate(f"{live}.change('mutes', 0, true)")
+    notebook.wait(f"{live}.report.peaks[0] < 1e-4 && {live}.report.peaks[1] > 0")
+
+
 def page_memory() -> int:
     """Return the bytes of all pages of this process's browser."""
     children = psutil.Process().children(recursive=True)

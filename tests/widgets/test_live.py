@@ -146,3 +146,19 @@ def test_what_cannot_be_written_ends_the_take(
     assert "No space left on device" in player.saved
     assert "0.2 s of input and stems are in" in player.saved
     send(player, 2 * BLOCK)
+
+
+def test_a_callback_that_fails_does_not_stop_the_page(
+    player: LivePlayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits until a block is taken before it sends many more."""
+
+    def fail(_block: StemBlock) -> None:
+        raise ValueError("of a callback")
+
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(player, "send", sent.append)
+    player.on_block(fail)
+    with pytest.raises(ValueError, match="of a callback"):
+        send(player, 0)
+    assert sent == [{"kind": "taken"}]

@@ -19,13 +19,13 @@ export const LOOKAHEAD = 95; // samples by which the limiter delays
  * @typedef {{now: () => number, gains: () => Float32Array, playing: boolean, seek: (seconds: number) => void,
  *   output: AudioNode, manager: any, context: AudioContext}} Live
  * @typedef {{players: Map<string, any>, audio?: Promise<AudioContext>, stretch?: Promise<void>,
- *   engine?: import("./live/node.js").Engine, page: string}} Page
+ *   engines: Record<string, import("./live/node.js").Engine>, page: string}} Page `engines` of live sound, by their models
  */
 
 /** What all stemlab widgets of this page share. @returns {Page} */
 export function page() {
   const shared = /** @type {{stemlab?: Page}} */ (globalThis);
-  shared.stemlab ??= { players: new Map(), page: pageName() };
+  shared.stemlab ??= { players: new Map(), engines: {}, page: pageName() };
   return shared.stemlab;
 }
 

@@ -3,7 +3,10 @@
 import { LOOKAHEAD } from "../output.js";
 
 const QUANTUM = 128; // samples that the browser asks for at once
+const ENOUGH = 500; // hops after which it is clear how long they take
 const KEPT = 2000; // hops whose times count, some 23 s
+
+export const HEAVY = 0.7; // share of its time that a hop may take in the audio thread
 
 /** @typedef {{underrunEvents: number}} Stats that Chromium keeps */
 
@@ -26,8 +29,19 @@ export class Account {
     const underruns = this.#count();
     const missed = Number.isNaN(underruns) ? took.some((ms) => ms > budget) : underruns > this.underruns;
     this.underruns = underruns;
-    if (missed && !this.gaping) this.gaps++;
+    if (missed && !this.gaping) this.miss();
     this.gaping = missed;
+  }
+
+  /** There was a gap. */
+  miss() {
+    this.gaps++;
+  }
+
+  /** Whether hops take so long that the audio thread cannot keep pace. */
+  get heavy() {
+    const median = this.#percentile(0.5) ?? 0;
+    return this.took.length > ENOUGH && median > (HEAVY * this.card.hop) / this.card.sample_rate;
   }
 
   /** How often the browser had no sound in time; where it does not say so, hops that took too long tell. */
@@ -37,15 +51,17 @@ export class Account {
 
   /**
    * The parts in the order in which sound passes them; `compute` happens within the buffer and adds nothing.
-   * @param {number | null} input the device's, as far as the browser knows @returns {Record<string, number | null>}
+   * @param {number | null} input the device's, as far as the browser knows
+   * @param {number} late hops by which a Worker is late @returns {Record<string, number | null>}
    */
-  parts(input) {
+  parts(input, late) {
     const { hop, sample_rate: rate, synthesis, n_fft, lookahead } = this.card;
     const { baseLatency, outputLatency } = this.context;
     const way = {
       "input device": input,
       block: (hop - QUANTUM) / rate,
       algorithm: ((synthesis ?? n_fft) + (lookahead - 1) * hop) / rate,
+      ...(late ? { margin: (late * hop) / rate } : {}),
       limiter: LOOKAHEAD / rate,
       buffer: baseLatency,
       "output device": outputLatency ?? null,
@@ -56,7 +72,7 @@ export class Account {
 
   /** The clock has whole milliseconds: the median is the mean of the middle half. @param {number} share */
   #percentile(share) {
-    const sorted = this.took.toSorted((a, b) => a - b);
+    const sorted = [...this.took].sort((a, b) => a - b);
     if (!sorted.length) return null;
     const [from, to] = share === 0.5 ? [0.25, 0.75] : [share, share];
     const middle = sorted.slice(Math.floor(from * sorted.length), Math.floor(to * sorted.length) + 1);

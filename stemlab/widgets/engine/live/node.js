@@ -17,9 +17,9 @@ const runs = (module) => WebAssembly.validate(new Uint8Array(module));
 
 /** Which of the runtimes this browser can run. */
 export function runtime() {
-  if (runs(RELAXED)) return "litert_wasm_internal";
-  if (runs(SIMD)) return "litert_wasm_compat_internal";
-  throw new Error("This browser is too old to separate live sound: take Firefox 89, Chrome 91, Safari 16.4 or later");
+  const name = runs(RELAXED) ? "litert_wasm_internal" : "litert_wasm_compat_internal";
+  if (runs(SIMD) && "DecompressionStream" in globalThis) return name;
+  throw new Error("This browser is too old to separate live sound: take Chrome or Edge 91, Firefox 113, Safari 16.4 or later.");
 }
 
 /** @param {BlobPart} zipped */
@@ -59,7 +59,7 @@ export async function listening(rate, ...modules) {
   const context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
   if (context.sampleRate !== rate)
     throw new Error(`This browser plays at ${context.sampleRate} Hz only, and the stems need ${rate}: take Chrome, Edge or Firefox.`);
-  await context.suspend(); // until somebody listens
+  context.suspend(); // until somebody listens
   for (const module of modules) {
     const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
     await context.audioWorklet.addModule(url);
@@ -82,7 +82,35 @@ export async function separating(context, files, outputs = 1) {
     channelCountMode: "explicit",
     processorOptions: { module: files.module, model: files.model, card: files.card },
   });
-  const answer = await new Promise((done) => (node.port.onmessage = ({ data }) => done(data)));
+  const { load } = await ready(node.port);
+  return { node, port: node.port, load };
+}
+
+/**
+ * The same in a Worker, for machines whose audio thread is too slow for it: it has to wait for nobody, so its stems
+ * come a margin later. Orders and reports go through `port`.
+ * @param {BaseAudioContext} context whose thread has the processors @param {Engine} engine
+ */
+export async function separatingAside(context, { text, module, model, card }) {
+  const node = new AudioWorkletNode(context, "stemlab-relay", {
+    outputChannelCount: [2], channelCount: 2, channelCountMode: "explicit", processorOptions: { card },
+  });
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const port = new Worker(url, { type: "module" });
+  const relay = new MessageChannel();
+  port.postMessage({ processorOptions: { module, model, card }, relay: relay.port1 }, [relay.port1]);
+  const { load } = await ready(port);
+  URL.revokeObjectURL(url);
+  node.port.postMessage({ relay: relay.port2 }, [relay.port2]);
+  return { node, port, load };
+}
+
+/** @param {MessagePort | Worker} port @returns {Promise<{load: number}>} */
+async function ready(port) {
+  const answer = await new Promise((done, fail) => {
+    port.onmessage = ({ data }) => done(data);
+    if (port instanceof Worker) port.onerror = ({ message }) => fail(new Error(message));
+  });
   if (answer.error) throw new Error(answer.error);
-  return node;
+  return answer;
 }

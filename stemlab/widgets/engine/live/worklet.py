@@ -12,9 +12,10 @@ IMPORT = re.compile(r"^import \{[^}]*\} from \"[^\"]*\";\n", re.MULTILINE)
 
 def worklet(runtime: str) -> str:
     """Return the module of the audio thread, with the glue of a runtime, one of LiteRT's."""
-    names = ("transform", "columns", "network", "separator", "processor", "ear")
+    names = ("transform", "columns", "network", "separator", "processor", "relay", "ear")
     files = (
         HERE / "scope.js",
+        HERE / "aside.js",
         VENDOR / f"litert/{runtime}.mjs",
         VENDOR / "fft/fft.mjs",
         HERE.parent / "tape.js",
