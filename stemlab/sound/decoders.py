@@ -507,7 +507,7 @@ def _woven(frame: AudioFrame) -> Samples:
     """Return a frame of `_USUAL` form as [samples, 2]; a fifth of the time of a packer."""
     samples = np.empty((frame.samples, 2), np.float32)
     for channel, plane in enumerate(frame.planes):
-        samples[:, channel] = np.frombuffer(plane, np.float32, frame.samples)
+        samples[:, channel] = np.frombuffer(memoryview(plane), np.float32, frame.samples)
     return samples
 
 
