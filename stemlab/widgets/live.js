@@ -14,7 +14,7 @@ import { keepKeys } from "./parts/keys.js";
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /**
  * @typedef {{run: number, time: number, heard: number, healed: number, input: number, wide: number, took: number[],
- *   columns: [string, number, Uint8Array][], peaks: number[]}} Report
+ *   peaks: ArrayLike<number>}} Report
  * @typedef {{node: AudioWorkletNode, port: MessagePort | Worker}} Voice what separates, and where it takes orders
  * @typedef {{context: AudioContext, voice: Voice, master: Master, monitor: GainNode,
  *   engine: import("./engine/live/node.js").Engine}} Chain
@@ -23,7 +23,7 @@ import { keepKeys } from "./parts/keys.js";
 const TOLD = 500; // ms between two accounts
 const JUDGED = 40; // reports, about a second of sound, after which it is clear whether it is mono
 /** @type {Report} */
-const NOTHING = { run: 0, time: 0, heard: 0, healed: 0, input: 0, wide: 0, took: [], columns: [], peaks: [] };
+const NOTHING = { run: 0, time: 0, heard: 0, healed: 0, input: 0, wide: 0, took: [], peaks: [] };
 
 /** One live source on this page: its way to the ears, with an audio thread of its own. */
 export class Live extends Faders {
@@ -137,6 +137,7 @@ export class Live extends Faders {
   /** @param {any} told by what separates */
   heed(told) {
     if ("run" in told) this.hear(told);
+    else if ("view" in told) this.viewers.get(told.view)?.put(told.first, told.cells);
     else if ("late" in told) this.late = told.late;
     else if ("gap" in told) this.account?.miss();
     else this.outbox.put(told);
@@ -196,7 +197,6 @@ export class Live extends Faders {
   hear(report) {
     if (report.run !== this.turn) return;
     this.report = report;
-    for (const [viewer, first, bytes] of report.columns) this.viewers.get(viewer)?.put(first, bytes);
     this.account?.hear(report.took);
     if (report.wide > 0) this.judged = -1;
     else if (report.input > 0.001 && this.judged >= 0) this.judged++;

@@ -171,9 +171,11 @@ def test_pictures_are_those_that_python_paints(
     expected.paint(block.frame, block.spectrum, block.masks)
     rows = {"starts": expected.starts.tolist(), "stop": expected.stop}
     reports = render(page, sound, rows={**rows, "floor": FLOOR, "ceiling": CEILING}).reports
-    columns = [column for report in reports for column in report["columns"]]
-    assert [first for _, first, _ in columns] == list(range(-1, len(columns) - 1))
-    cells = np.array([cells for _, _, cells in columns], int)
+    posted = [report for report in reports if "view" in report]
+    cells = np.concatenate([report["cells"] for report in posted]).astype(int)
+    cells = cells.reshape(-1, expected.columns[0].size)
+    ends = np.cumsum([len(report["cells"]) for report in posted]) // cells.shape[1]
+    assert [report["first"] for report in posted] == [-1, *(ends[:-1] - 1)]
     found = cells[1 : 1 + len(expected.columns)].reshape(-1, *expected.columns.shape[1:])
     expected_cells = expected.columns[: len(found)]
     apart = np.moveaxis(np.abs(found - expected_cells), 1, 2)[expected_cells[:, 0] > 20]
@@ -192,6 +194,23 @@ def test_reports_tell_of_the_input_and_of_the_work(page: Page, song: Samples) ->
 
 def test_the_newest_runtime_that_the_browser_has_is_taken(page: Page) -> None:
     assert page.evaluate("live.runtime()") == RUNTIME
+
+
+def test_a_browser_that_is_too_old_is_told(page: Page) -> None:
+    said = page.evaluate(
+        """() => {
+          const { validate } = WebAssembly;
+          WebAssembly.validate = () => false;
+          try {
+            return live.runtime();
+          } catch (error) {
+            return error.message;
+          } finally {
+            WebAssembly.validate = validate;
+          }
+        }"""
+    )
+    assert said.startswith("This browser is too old")
 
 
 def test_in_real_time_it_is_as_late_as_it_says(page: Page, song: Samples) -> None:

@@ -38,6 +38,7 @@ STATS = """(name) => {
   const lost = ({ playbackStats }) => 1000 * playbackStats.underrunDuration; // ms
   return {
     gaps: live.account.gaps,
+    slowest: live.account.slowest, // ms of a hop
     lost: lost(live.chain.context),
     others: control.playbackStats.underrunEvents,
     othersLost: lost(control),

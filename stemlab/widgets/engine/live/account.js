@@ -17,6 +17,7 @@ export class Account {
     this.context = context;
     /** @type {number[]} */
     this.took = []; // ms of the newest hops
+    this.slowest = 0; // ms of a hop since the start
     this.gaps = 0; // stretches without sound since the start
     this.underruns = this.#count();
     this.gaping = false;
@@ -25,6 +26,7 @@ export class Account {
   /** @param {number[]} took ms of each hop of late */
   hear(took) {
     this.took = [...this.took, ...took].slice(-KEPT);
+    this.slowest = Math.max(this.slowest, ...took);
     const budget = (1000 * this.card.hop) / this.card.sample_rate;
     const underruns = this.#count();
     const missed = Number.isNaN(underruns) ? took.some((ms) => ms > budget) : underruns > this.underruns;

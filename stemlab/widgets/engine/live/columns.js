@@ -2,6 +2,8 @@
 
 /** @typedef {{starts: number[], stop: number, floor: number, ceiling: number}} Rows first bin of each, end of the last; dB of bytes 0 and 255 */
 
+const MOST = 4; // columns between two reports at most
+
 export class Columns {
   /** @param {Rows} rows @param {import("./transform.js").Stft} stft @param {number} stems */
   constructor({ starts, stop, floor, ceiling }, stft, stems) {
@@ -12,15 +14,26 @@ export class Columns {
     this.full = (stft.taper.reduce((sum, value) => sum + value, 0) / 2) ** 2; // power of a full-scale sine
     this.stems = stems;
     this.power = new Float64Array(2 * stop); // [bins, 2]
-    this.bytes = new Uint8Array((1 + stems) * starts.length);
+    this.size = (1 + stems) * starts.length;
+    this.bytes = new Uint8Array(MOST * this.size);
+    this.first = 0; // number of the first column that nobody has taken
+    this.count = 0; // of those
   }
 
-  /** @param {Float64Array} spectrum left + i right @param {Float32Array} masks [bins, 2, stems] @returns {Uint8Array} its column, until the next */
-  paint(spectrum, masks) {
+  /** @param {number} column its number @param {Float64Array} spectrum left + i right @param {Float32Array} masks [bins, 2, stems] */
+  paint(column, spectrum, masks) {
+    if (this.count === MOST) return;
+    if (!this.count) this.first = column;
     this.#measure(spectrum);
-    const rows = this.starts.length;
-    for (let row = 0; row < rows; row++) this.#cell(row, rows, this.#loudest(row), masks);
-    return this.bytes;
+    const at = this.count++ * this.size;
+    for (let row = 0; row < this.starts.length; row++) this.#cell(at + row, this.#loudest(row), masks);
+  }
+
+  /** What has been painted since the last time. */
+  taken() {
+    const columns = { first: this.first, cells: this.bytes.slice(0, this.count * this.size) };
+    this.count = 0;
+    return columns;
   }
 
   /** @param {Float64Array} spectrum */
@@ -44,16 +57,17 @@ export class Columns {
     return best;
   }
 
-  /** @param {number} row @param {number} rows @param {number} bin @param {Float32Array} masks */
-  #cell(row, rows, bin, masks) {
+  /** @param {number} cell @param {number} bin that it shows @param {Float32Array} masks */
+  #cell(cell, bin, masks) {
     const { power, stems, bytes } = this;
+    const rows = this.starts.length;
     const left = power[2 * bin] + 1e-30, right = power[2 * bin + 1] + 1e-30; // both alike where all is silent
     const level = 10 * Math.log10(Math.max((left + right) / 2 / this.full, 1e-20));
-    bytes[row] = Math.round(Math.min(255, Math.max(0, (level - this.floor) * this.scale)));
+    bytes[cell] = Math.round(Math.min(255, Math.max(0, (level - this.floor) * this.scale)));
     const at = 2 * bin * stems;
     for (let stem = 0; stem < stems; stem++) {
       const mask = (left * masks[at + stem] + right * masks[at + stems + stem]) / (left + right);
-      bytes[(1 + stem) * rows + row] = Math.round(255 * mask);
+      bytes[cell + (1 + stem) * rows] = Math.round(255 * mask);
     }
   }
 }

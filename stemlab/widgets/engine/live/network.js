@@ -47,6 +47,7 @@ export class StreamModel {
     this.state = place(inputs, "state");
     this.masks = place(outputs, "masks");
     this.after = place(outputs, "state");
+    this.lengths = inputs.map(() => 0);
     this.inputs = inputs.map((_, i) => this.#tensor(i));
     this.forget();
   }
@@ -67,34 +68,34 @@ export class StreamModel {
     const tensor = LiteRtTensorBuffer.createManaged(this.environment, LiteRtTensorBufferType.HOST_MEMORY, type, size);
     layout.delete();
     type.delete();
-    return { tensor, length: size / Float32Array.BYTES_PER_ELEMENT };
+    this.lengths[index] = size / Float32Array.BYTES_PER_ELEMENT;
+    return tensor;
   }
 
   /** Takes what was before as silence. */
   forget() {
-    const { tensor, length } = this.inputs[this.state];
-    this.#open(tensor, "WRITE", length, (values) => values.fill(0));
+    this.#open(this.inputs[this.state], "WRITE", this.lengths[this.state]).fill(0);
+    this.inputs[this.state].unlock();
   }
 
   /** @param {Float32Array} magnitude [bins, 2] @param {Float32Array} masks takes [bins, 2, stems] */
   step(magnitude, masks) {
-    const { tensor } = this.inputs[this.magnitude];
-    this.#open(tensor, "WRITE", magnitude.length, (values) => values.set(magnitude));
-    const outputs = this.compiled.run(0, this.inputs.map((input) => input.tensor));
-    this.#open(outputs[this.masks], "READ", masks.length, (values) => masks.set(values));
+    this.#open(this.inputs[this.magnitude], "WRITE", magnitude.length).set(magnitude);
+    this.inputs[this.magnitude].unlock();
+    const outputs = this.compiled.run(0, this.inputs);
+    masks.set(this.#open(outputs[this.masks], "READ", masks.length));
+    outputs[this.masks].unlock();
     outputs[this.masks].delete();
-    this.inputs[this.state].tensor.delete();
-    this.inputs[this.state].tensor = outputs[this.after];
+    this.inputs[this.state].delete();
+    this.inputs[this.state] = outputs[this.after];
   }
 
   /**
-   * Lets a tensor's values be read or written; its memory may have moved since the last time.
+   * A tensor's values, to be read or written until it is unlocked; its memory may have moved since the last time.
    * @param {Tensor} tensor @param {"READ" | "WRITE"} mode @param {number} length
-   * @param {(values: Float32Array) => void} act
    */
-  #open(tensor, mode, length, act) {
+  #open(tensor, mode, length) {
     const address = tensor.lock(this.wasm.LiteRtTensorBufferLockMode[mode]);
-    act(new Float32Array(this.wasm.HEAPU8.buffer, address, length));
-    tensor.unlock();
+    return new Float32Array(this.wasm.HEAPU8.buffer, address, length);
   }
 }

@@ -31,8 +31,6 @@ class Separating extends AudioWorkletProcessor {
     this.kept = null; // hops on their way out: of the input and of all stems but the last, channel by channel
     /** @type {Map<string, Columns>} */
     this.views = new Map(); // those who want a picture, by name
-    /** @type {[string, number, Uint8Array][]} */
-    this.columns = []; // what they get with the next report: name, number of the column, its bytes
     this.heard = this.healed = 0; // samples that came in, and those of them that were no numbers
     this.input = this.wide = 0; // peaks since the last report: of the input, of left less right
     /** @type {number[]} */
@@ -105,16 +103,23 @@ class Separating extends AudioWorkletProcessor {
     if ("mark" in note) this.port.postMessage(note);
   }
 
-  /** @param {Float32Array[][]} inputs @param {Float32Array[][]} outputs */
-  process([input], [mix, ...outputs]) {
+  /**
+   * From here on as little as possible is left for the garbage collector: its helpers are ordinary threads, and on a
+   * busy machine this one waits for them.
+   * @param {Float32Array[][]} inputs @param {Float32Array[][]} outputs
+   */
+  process(inputs, outputs) {
     if (!this.separator) return this.alive;
-    const count = mix[0].length;
+    const count = outputs[0][0].length;
     const at = this.heard % this.hop[0].length;
-    this.take(input, at, count);
+    this.take(inputs[0], at, count);
     if (at + count === this.hop[0].length) this.separate(this.separator);
     const next = (at + count) % this.hop[0].length; // what is played is overwritten by the next hop only
-    this.play(mix, next);
-    outputs.forEach((output, s) => output.forEach((side, c) => side.set(this.stems[s][c].subarray(next, next + count))));
+    for (let s = 0; s < this.stems.length; s++)
+      for (let c = 0; c < 2; c++) {
+        this.play(s, c, outputs[0][c], next);
+        outputs[s + 1]?.[c].set(this.stems[s][c].subarray(next, next + count));
+      }
     this.report(count);
     return this.alive;
   }
@@ -144,8 +149,8 @@ class Separating extends AudioWorkletProcessor {
   separate(separator) {
     const begin = Date.now(); // this thread has no finer clock
     separator.push(this.hop, this.stems);
-    for (const [view, columns] of this.views)
-      this.columns.push([view, this.made / this.hop[0].length - separator.card.lookahead, columns.paint(separator.waiting[0], separator.masks).slice()]);
+    const column = this.made / this.hop[0].length - separator.card.lookahead;
+    for (const columns of this.views.values()) columns.paint(column, separator.waiting[0], separator.masks);
     this.took.push(Date.now() - begin);
     this.made += this.hop[0].length;
     if (this.kept) this.put(separator);
@@ -160,18 +165,17 @@ class Separating extends AudioWorkletProcessor {
     if (this.kept.length === KEPT * 2 * this.stems.length) this.flush({});
   }
 
-  /** @param {Float32Array[]} mix @param {number} at */
-  play(mix, at) {
-    this.stems.forEach((stem, s) =>
-      mix.forEach((side, c) => {
-        const gain = this.gains[s][c];
-        for (let i = 0; i < side.length; i++) {
-          const value = stem[c][at + i] * gain.next();
-          side[i] += value;
-          this.peaks[s] = Math.max(this.peaks[s], Math.abs(value));
-        }
-      }),
-    );
+  /** Adds a side of a stem to what is heard. @param {number} s @param {number} c @param {Float32Array} heard @param {number} at */
+  play(s, c, heard, at) {
+    const gain = this.gains[s][c];
+    const side = this.stems[s][c];
+    let peak = this.peaks[s];
+    for (let i = 0; i < heard.length; i++) {
+      const value = side[at + i] * gain.next();
+      heard[i] += value;
+      peak = Math.max(peak, Math.abs(value));
+    }
+    this.peaks[s] = peak;
   }
 
   /** Seconds that have been played, of all starts; column 0 stands at the first. */
@@ -183,10 +187,10 @@ class Separating extends AudioWorkletProcessor {
   /** @param {number} count samples just made */
   report(count) {
     if ((currentFrame + count) % REPORT >= count) return;
-    const { run, heard, healed, input, wide, took, columns } = this;
-    this.port.postMessage({ run, time: this.time(), heard, healed, input, wide, took, columns, peaks: Array.from(this.peaks) });
-    this.took = [];
-    this.columns = [];
+    const { run, heard, healed, input, wide, took, peaks } = this;
+    this.port.postMessage({ run, time: this.time(), heard, healed, input, wide, took, peaks });
+    for (const [view, columns] of this.views) if (columns.count) this.port.postMessage({ view, ...columns.taken() });
+    this.took.length = 0;
     this.input = this.wide = 0;
     this.peaks.fill(0);
   }
