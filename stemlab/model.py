@@ -6,14 +6,16 @@ import contextlib
 import ctypes
 import os
 import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_native_id
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import platformdirs
@@ -170,6 +172,34 @@ class StemModel:
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._check_shapes()
 
+    @classmethod
+    def shared(
+        cls,
+        card: Card | str | Path = DEFAULT,
+        *,
+        runtime: str | None = None,
+        threads: int | None = None,
+        frames: int | None = None,
+    ) -> StemModel:
+        """Return a model that all who ask for the same have together: it is loaded once.
+
+        Only those whose threads stand as high with the system, since those of the model inherit it.
+
+        Examples
+        --------
+        >>> StemModel.shared("stemlab-4") is StemModel.shared(find("stemlab-4"))
+        True
+        """
+        known = card if isinstance(card, Card) else find(card)
+        known.verify()
+        key = (known.path.resolve(), known.sha256, runtime, threads, frames, _niceness())
+        with _sharing:
+            model = _shared.get(key)
+            if model is None:
+                model = cls(known, runtime=runtime, threads=threads, frames=frames)
+                _shared[key] = model
+        return model
+
     def masks(self, magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the masks [T, F, 2, stems] of a magnitude spectrogram [T, F, 2]; thread-safe."""
         with self._lock:
@@ -218,6 +248,16 @@ class StemModel:
                 f"{card.path}: takes {shapes[0]} and gives {shapes[1]} where its card says "
                 f"{wanted} and {[*wanted, len(card.stems)]}; this is not a stemlab model"
             )
+
+
+_shared: WeakValueDictionary[tuple[object, ...], StemModel] = WeakValueDictionary()
+_sharing = Lock()
+
+
+def _niceness() -> int:
+    """Return how far this thread stands back for others; only Linux knows it of each thread."""
+    on_linux = sys.platform == "linux"
+    return os.getpriority(os.PRIO_PROCESS, get_native_id()) if on_linux else 0
 
 
 def installed_runtimes() -> list[str]:

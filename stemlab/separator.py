@@ -126,7 +126,7 @@ class Separator:
     ) -> None:
         if not 0 < exponent < math.inf:
             raise SettingError(f"mask exponent {exponent}: it must be a number above 0")
-        self.model = model if isinstance(model, StemModel) else StemModel(model)
+        self.model = model if isinstance(model, StemModel) else StemModel.shared(model)
         self.stft = stft or self.model.card.stft
         self.exponent = exponent
         self.past = past

@@ -16,6 +16,7 @@ import numpy as np
 from stemlab.errors import StemlabError
 from stemlab.sound.audio import RATE, Audio
 from stemlab.widgets.maskview import MaskView
+from stemlab.widgets.parts.lifetime import Fleeting
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Outcome:
     draw: Callable[[], Figure] | None = None
 
 
-class Experiment(ipywidgets.VBox):  # type: ignore[misc]
+class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
     """Controls, and below them what they make: words, picture, player.
 
     Each change is worked out in a thread of its own and heard at once where the music plays; of

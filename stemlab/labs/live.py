@@ -10,6 +10,7 @@ import ipywidgets
 
 from stemlab.widgets.live import LivePlayer
 from stemlab.widgets.maskview import MaskView
+from stemlab.widgets.parts.lifetime import Fleeting
 from stemlab.widgets.player import StemPlayer
 
 PARTS = {
@@ -28,7 +29,7 @@ PARTS = {
 """What each part of the latency is."""
 
 
-class LiveLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class LiveLab(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A live player with its moving picture.
 
     Attributes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -22,9 +21,12 @@ from stemlab.research.sweep import Setting
 from stemlab.separator import OVERLAP
 from stemlab.sound.audio import Reader
 from stemlab.widgets.maskview import MaskView
+from stemlab.widgets.parts.lifetime import Fleeting, weakly
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stemlab.labs.trial import Outcome
     from stemlab.spectral import Stft
 
@@ -74,7 +76,57 @@ class Outdated(Exception):  # noqa: N818 - nothing is wrong
     """Ends work on an order when there is a newer one."""
 
 
-class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class Orders:
+    """The newest order, and how far it is followed."""
+
+    def __init__(self, first: Order) -> None:
+        self.newest = first
+        self._done = 0
+        self._closed = False
+        self._changed = Condition()
+
+    def add(self, values: Values, moved: str) -> None:
+        """Order something else."""
+        with self._changed:
+            self.newest = Order(self.newest.turn + 1, values, moved)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Order no more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def next(self) -> Order | None:
+        """Wait for an order; None ends the work."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._done < self.newest.turn)
+            return None if self._closed else self.newest
+
+    def finish(self, order: Order) -> None:
+        """Say that an order was followed, or could not be."""
+        with self._changed:
+            self._done = order.turn
+            self._changed.notify_all()
+
+    def go_on(self, order: Order) -> None:
+        """Raise `Outdated` unless an order still is the newest."""
+        if self._closed or self.newest is not order:
+            raise Outdated
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the newest is finished; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._done == self.newest.turn, seconds)
+
+
+def _serve(orders: Orders, work: Callable[[Order], None]) -> None:
+    while (order := orders.next()) is not None:
+        work(order)
+        orders.finish(order)
+
+
+class Tune(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A player, all that can be turned, and the account of what is heard.
 
     Parameters
@@ -107,16 +159,13 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.view: MaskView | None = None
         self.outcome: Outcome | None = None
         self.faults: dict[str, str] = {}
-        self._changed = Condition()
-        self._order = Order(1, self._values(), "song")
-        self._done = 0
-        self._closed = False
+        self._orders = Orders(Order(1, self._values(), "song"))
         super().__init__([self._stage, self._desk(), self._sight])
         self.add_class("stemlab-tune")
         for name, control in self.controls.items():
             control.observe(partial(self._move, name), "value")
-        atexit.register(self.close)
-        self._thread = Thread(target=self._work, name="stemlab tune", daemon=True)
+        how = (self._orders, weakly(self._work))
+        self._thread = Thread(target=_serve, args=how, name="stemlab tune", daemon=True)
         self._thread.start()
 
     @property
@@ -126,16 +175,16 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def wait(self, seconds: float = 60) -> bool:
         """Wait until what was asked for last is heard or refused; return whether it is."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._done == self._order.turn, seconds)
+        return self._orders.wait(seconds)
+
+    def end(self) -> None:
+        """Stop the work."""
+        self._orders.close()
+        self._thread.join()
 
     def close(self) -> None:
         """Stop the sound and the work."""
-        atexit.unregister(self.close)
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        self._thread.join()
+        self.end()  # first: it may make others
         for part in (self.view, self.player):
             if part:
                 part.close()
@@ -189,34 +238,18 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _move(self, name: str, change: Any) -> None:
         if name == "song":  # the references are those of another one
             self._point(change["new"], None)
-        with self._changed:
-            self._order = Order(self._order.turn + 1, self._values(), name)
-            self._changed.notify_all()
+        self._orders.add(self._values(), name)
 
     # The work, in a thread
 
-    def _work(self) -> None:
+    def _work(self, order: Order) -> None:
         """Follow the controls; what is under way stops for a newer order."""
-        self._tell({})
-        while (order := self._next()) is not None:
-            try:
-                self._follow(order)
-            except Outdated:
-                pass
-            except Exception as error:  # noqa: BLE001 - a thread has nobody above it to raise to
-                self._say(f"The trial stopped ({escape(repr(error))}); change a setting.")
-            with self._changed:
-                self._done = order.turn
-                self._changed.notify_all()
-
-    def _next(self) -> Order | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._done < self._order.turn)
-            return None if self._closed else self._order
-
-    def _go_on(self, order: Order) -> None:
-        if self._closed or self._order is not order:
-            raise Outdated
+        try:
+            self._follow(order)
+        except Outdated:
+            pass
+        except Exception as error:  # noqa: BLE001 - a thread has nobody above it to raise to
+            self._say(f"The trial stopped ({escape(repr(error))}); change a setting.")
 
     def _follow(self, order: Order) -> None:
         """Hear and account for what is asked for, or say why not."""
@@ -233,7 +266,7 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.outcome, self._good = outcome, order.values
         self._hear(outcome, trial)
         self._bill.value = bill(outcome.account, outcome.sdr, {}, known)
-        self._go_on(order)
+        self._orders.go_on(order)
         self._bill.value = bill(outcome.account, outcome.sdr, trial.ceilings(), known)
         self._say("✓ This is what you hear.")
 
@@ -243,7 +276,7 @@ class Tune(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         def progress(seconds: float) -> None:
             nonlocal done
             done += seconds
-            self._go_on(order)
+            self._orders.go_on(order)
             self._say(f"⏳ Computing … {done / SECONDS:.0%}")
 
         return trial.run(progress)

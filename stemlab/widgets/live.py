@@ -234,10 +234,9 @@ class LivePlayer(Faders):
         """Have the page play a hiss into the chain while it runs, and find when it comes out."""
         self.send({"kind": "measure"})
 
-    def close(self) -> None:
-        """Stop listening; a take is whole then."""
+    def end(self) -> None:
+        """End a take; it is whole then."""
         self._finish()
-        super().close()
 
 
 def _take_folder() -> Path:

@@ -18,6 +18,7 @@ from stemlab.separator import Separation
 from stemlab.widgets import module, source
 from stemlab.widgets.live import LivePlayer
 from stemlab.widgets.parts.faders import Faders
+from stemlab.widgets.parts.lifetime import Fleeting, weakly
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ COLUMNS = 256
 KEPT = 30.0
 
 
-class MaskView(anywidget.AnyWidget):
+class MaskView(Fleeting, anywidget.AnyWidget):
     """A live picture of a mixture, its masks and what is heard.
 
     The left side shows the mixture's levels and below them ``mixture x Σ gain·mask``, painted in
@@ -111,8 +112,9 @@ class MaskView(anywidget.AnyWidget):
             scales=[self.picture.axis.scale] if shown is self.picture else ["log", "linear"],
         )
         self.on_msg(self._answer)
+        self._painter = weakly(self._paint)
         if self._heard:
-            self._heard.on_block(self._paint)
+            self._heard.on_block(self._painter)
 
     @traitlets.validate("scale")
     def _check_scale(self, proposal: dict[str, Any]) -> str:
@@ -134,18 +136,17 @@ class MaskView(anywidget.AnyWidget):
             if self._asked:
                 self._post_all()
         if self._heard:
-            self._heard.on_block(self._paint, remove=True)
-            self._heard.on_block(self._paint)
+            self._heard.on_block(self._painter, remove=True)
+            self._heard.on_block(self._painter)
 
     def _grid(self) -> dict[str, Any]:
         grid = grid_of(self.picture)
         return _rolling(grid, self.picture) if isinstance(self._shown, LivePlayer) else grid
 
-    def close(self) -> None:
-        """Remove the view and follow the player no longer."""
+    def end(self) -> None:
+        """Follow the player no longer."""
         if self._heard:
-            self._heard.on_block(self._paint, remove=True)
-        super().close()
+            self._heard.on_block(self._painter, remove=True)
 
     def _paint(self, block: StemBlock) -> None:
         """Take a part that was separated; called on the player's thread."""

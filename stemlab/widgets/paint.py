@@ -14,6 +14,7 @@ from stemlab.pictures import picture as pictures
 from stemlab.pictures.picture import Picture
 from stemlab.widgets import module, source
 from stemlab.widgets.maskview import grid_of
+from stemlab.widgets.parts.lifetime import Fleeting
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stemlab.spectral import Spectrum
 
 
-class PaintMask(anywidget.AnyWidget):
+class PaintMask(Fleeting, anywidget.AnyWidget):
     """A spectrogram to paint a mask on: brush, harmonics, rectangle; add, erase, undo, clear.
 
     By mouse, pen or finger, or by keyboard: arrows move a cursor, space lowers and lifts the brush.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import math
 import time
 import uuid
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import ipywidgets
 import numpy as np
@@ -20,9 +20,10 @@ from stemlab.spectral import Stft
 from stemlab.widgets import WORKLET, module, source
 from stemlab.widgets.parts.faders import Faders
 from stemlab.widgets.parts.feed import Producer, Sender, replay, usual_separator
+from stemlab.widgets.parts.lifetime import weakly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from stemlab.separator import Separator, StemBlock
@@ -136,13 +137,13 @@ class StemPlayer(Faders):
         self._hold(track)
         self.on_msg(self._receive)
         if separator and track.separated < 1:
-            self._producer = Producer(track, separator, self._hear, self._fail)
+            hear, fail = weakly(self._hear), weakly(self._fail)
+            self._producer = Producer(track, separator, hear, fail)
         self.stft = separator.stft if separator else Stft()
-        atexit.register(self.close)
 
     def _hold(self, track: Track) -> None:
         self.track = track
-        self._sender = Sender(track, self._send_block)
+        self._sender = Sender(track, weakly(self._send_block))
 
     def replace(self, stems: dict[str, Audio] | Separation) -> None:
         """Put other sound in the stems' place; if it plays, it plays on, cross-faded.
@@ -224,15 +225,14 @@ class StemPlayer(Faders):
             self._repeat(callback, self.track)
 
     def _repeat(self, callback: Callable[[StemBlock], None], track: Track) -> None:
-        thread = Thread(target=self._replay, args=(callback, track), daemon=True)
+        again = replay(track, self.stft)
+        thread = Thread(target=_replay, args=(again, ref(self), callback, track), daemon=True)
         self._replays = [*filter(Thread.is_alive, self._replays), thread]
         thread.start()
 
-    def _replay(self, callback: Callable[[StemBlock], None], track: Track) -> None:
-        for block in replay(track, self.stft):
-            if callback not in self._listeners or track is not self.track:
-                return
-            callback(block)
+    def _hands(self, track: Track, callback: Callable[[StemBlock], None]) -> bool:
+        """Whether a callback still wants to hear of a track."""
+        return callback in self._listeners and track is self.track
 
     def _receive(self, _widget: Any, message: dict[str, Any], _buffers: Any) -> None:
         match message:
@@ -281,14 +281,12 @@ class StemPlayer(Faders):
         kind = "" if isinstance(error, StemlabError) else f"separation stopped: {error!r}; "
         self.error = f"{kind}{error}" if not kind else f"{kind}open the song again"
 
-    def close(self) -> None:
-        """Stop the sound and the threads."""
-        atexit.unregister(self.close)
+    def end(self) -> None:
+        """Stop the threads."""
         self._listeners.clear()
         self._release()
         for replaying in self._replays:
             replaying.join()
-        super().close()
 
     def _release(self) -> None:
         """End the threads."""
@@ -297,3 +295,17 @@ class StemPlayer(Faders):
             self._producer = None
         if self._sender:
             self._sender.close()
+
+
+def _replay(
+    blocks: Iterator[StemBlock],
+    player: ref[StemPlayer],
+    callback: Callable[[StemBlock], None],
+    track: Track,
+) -> None:
+    """Hand blocks on as long as the player is there and has both callback and track."""
+    for block in blocks:
+        if not ((here := player()) and here._hands(track, callback)):  # noqa: SLF001 - its own
+            return
+        del here
+        callback(block)

@@ -203,9 +203,10 @@ def test_a_newer_change_ends_an_older_one(rested: Tune, monkeypatch: pytest.Monk
     assert rested.wait(LONG)
     runs.clear()
     assert rested.player
-    monkeypatch.setattr(rested.player, "replace", lambda _: heard.append(rested._order.turn))
+    orders = rested._orders
+    monkeypatch.setattr(rested.player, "replace", lambda _: heard.append(orders.newest.turn))
     turn(rested, past=440)
-    assert heard == [rested._order.turn]
+    assert heard == [orders.newest.turn]
     assert rested.setting.past == 0
     assert len(runs) < 12  # of some 30
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import time
 import uuid
@@ -35,10 +34,13 @@ from stemlab.separator import Separation
 from stemlab.widgets import WORKLET, module, source
 from stemlab.widgets.decks.crate import Preparation, entries, entry
 from stemlab.widgets.parts.feed import usual_separator
+from stemlab.widgets.parts.lifetime import Fleeting, weakly
 from stemlab.widgets.parts.recorder import Recording
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stemlab.library.store import Track
     from stemlab.separator import Separator
     from stemlab.sound.audio import Audio
@@ -147,7 +149,10 @@ class Deck(StemPlayer):
         self._note = None if isinstance(song, (dict, Separation)) else store.note(song)
         known = self._recall(rhythm)
         if self._note and not known:
-            Thread(target=self._listen, args=(self.track,), daemon=True).start()
+            self.listening = True
+            wanted = (not self.loudness, not self.bpm)
+            told = (self.track, weakly(self._heard), *wanted)
+            Thread(target=_listen, args=told, daemon=True).start()
         self.observe(self._keep, ["bpm", "first_beat", "key"])
         self.observe(self._keep_loudness, "loudness")
         self.observe(self._keep_prepared, ["cue", "cues", "trim", "last_loop"])
@@ -204,16 +209,12 @@ class Deck(StemPlayer):
             raise AudioError(self.error or "there is no song on this deck; load one")
         return self.track
 
-    def _listen(self, track: Track) -> None:
-        """Find out what is not known yet; who corrects it meanwhile is right."""
-        self.listening = True
-        if not self.loudness:
-            self.loudness = find_loudness(track)
-        if not self.bpm:
-            found = find_rhythm(track)
-            if not self.bpm:
-                self.rhythm = found
-        self.listening = False
+    def _heard(self, loudness: float, rhythm: Rhythm | None = None, *, last: bool = False) -> None:
+        """Take what was found; who corrects it meanwhile is right."""
+        self.loudness = self.loudness or loudness
+        if rhythm and not self.bpm:
+            self.rhythm = rhythm
+        self.listening = not last
 
     def _keep(self, _change: Any) -> None:
         keep_rhythm(self._note, self.rhythm)
@@ -226,7 +227,7 @@ class Deck(StemPlayer):
         keep(self._note, **prepared.note())
 
 
-class Decks(anywidget.AnyWidget):
+class Decks(Fleeting, anywidget.AnyWidget):
     """Two decks, the mixer between them, and the master.
 
     Parameters
@@ -299,10 +300,11 @@ class Decks(anywidget.AnyWidget):
         key = uuid.uuid4().hex
         self._songs = Lock()
         self._take: Recording | None = None
-        self._preparation = Preparation(self._prepared_to, self._look_again, self._complain)
+        self._preparation = Preparation(
+            weakly(self._prepared_to), weakly(self._look_again), weakly(self._complain)
+        )
         super().__init__(model_id=key, _key=key, a=a, b=b, out=str(Path.cwd()))
         self.on_msg(self._receive)
-        atexit.register(self.close)
         if not (a and a.listening) and not (b and b.listening):
             _warm_up_once()
 
@@ -325,7 +327,7 @@ class Decks(anywidget.AnyWidget):
     @t.observe("a", "b")
     def _follow(self, change: Any) -> None:
         if change["new"]:
-            change["new"].observe(self._learn, ["bpm", "key", "separated"])
+            change["new"].observe(weakly(self._learn), ["bpm", "key", "separated"])
 
     def _learn(self, change: Any) -> None:
         """Let the crate know what a deck found out about its song."""
@@ -388,7 +390,7 @@ class Decks(anywidget.AnyWidget):
         except StemlabError as error:
             self.recording, self.note = False, str(error)
             return
-        self._take = Recording(path, self._recorded)
+        self._take = Recording(path, weakly(self._recorded))
         self.note = f"Recording to {path}"
         if self._recorder is None:
             self._recorder = ipywebrtc.AudioRecorder(stream=self.stream)
@@ -469,16 +471,23 @@ class Decks(anywidget.AnyWidget):
             if deck:
                 deck.blend(preset, beats)
 
-    def close(self) -> None:
-        """Stop both decks, and what is under way."""
-        atexit.unregister(self.close)
+    def end(self) -> None:
+        """Stop what is under way."""
         self._preparation.close()
         if self._take:
             self._take.close()
+
+    def close(self) -> None:
+        """Stop both decks, and what is under way."""
         for deck in (self.a, self.b):
             if deck:
                 deck.close()
         super().close()
+
+
+def _listen(track: Track, told: Callable[..., None], loudness: bool, rhythm: bool) -> None:
+    told(find_loudness(track) if loudness else 0.0)
+    told(0.0, find_rhythm(track) if rhythm else None, last=True)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import traitlets as t
 from stemlab.errors import SettingError
 from stemlab.mixer import Mix
 from stemlab.pictures.colours import hues
+from stemlab.widgets.parts.lifetime import Fleeting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ FIELDS: dict[str, tuple[str, Any]] = {
 }
 
 
-class Faders(anywidget.AnyWidget):
+class Faders(Fleeting, anywidget.AnyWidget):
     """A widget with a fader for each stem.
 
     Attributes

@@ -242,7 +242,7 @@ class Producer:
         if parts == 1:
             return whole
         try:
-            short = StemModel(
+            short = StemModel.shared(
                 card, runtime=model.runtime, threads=model.threads, frames=card.frames // parts
             )
         except ModelError:
