@@ -147,14 +147,15 @@ def separate(
     how = {"kind": kind, "stems": wanted, "force": force}
     start = time.perf_counter()
     made = _together(folders, model, where, how) if where else _in_turn(folders, separator, how)
-    reports = []
+    reports: list[Report] = []
+    told: set[str] = set()
     unsaid: OSError | None = None
     with contextlib.closing(made):
         for report in made:
             reports.append(report)
             try:
                 with tqdm.external_write_mode():
-                    _tell(report, quiet=as_json)
+                    _tell(report, told, quiet=as_json)
             except OSError as error:  # told at the end: the other songs go on
                 unsaid = error
             _go_on()
@@ -464,11 +465,14 @@ def _bar(name: str, number: int, count: int) -> Any:
     return tqdm(desc=label, total=1, bar_format=BAR, disable=None, leave=False)
 
 
-def _tell(report: Report, *, quiet: bool) -> None:
+def _tell(report: Report, told: set[str], *, quiet: bool) -> None:
+    """Say what became of a song; what is wrong with all that is left is said once."""
     for warning in report.get("warnings", ()):
         _show_warning(warning)
     if "error" in report:
-        _complain(report["error"])
+        if report["error"] not in told:
+            _complain(report["error"])
+        told.add(report["error"])
     elif not quiet:
         how = "already there" if report["reused"] else f"{report['speed']:.0f}× real time"
         _say(f"{report['song']} → {', '.join(report['files'].values())} ({how})")

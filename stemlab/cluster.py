@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from stemlab.child import python
+from stemlab.child import FOLDER, SAFE, python
 from stemlab.errors import SettingError, StemlabError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ Where: TypeAlias = "Client | str | int | None"
 
 # Seconds to wait for a scheduler, for its first worker, and for others when all are gone.
 KNOCK, PATIENCE, HOPE = 10, 60, 300
+# What a worker that is ended leaves is no news.
+TIDY = "ignore::UserWarning:multiprocessing.resource_tracker"
 # Seconds between looks at what is done, and at who is there.
 GLANCE, LOOK = 0.05, 5
 
@@ -68,7 +71,10 @@ def connect(where: Where = None) -> Iterator[Client]:
         yield where
         return
     if isinstance(where, str):
-        with _client(where) as client:
+        from distributed.utils import silence_logging_cmgr
+
+        # A scheduler that goes away is told by `run`.
+        with silence_logging_cmgr(logging.CRITICAL), _client(where) as client:
             _await_workers(client, where)
             yield client
         return
@@ -176,17 +182,30 @@ def _local(count: int | None) -> Iterator[SpecCluster]:
 
 
 def _worker_class() -> Any:
-    """Return the kind of worker that is started as `stemlab.child` says; it stays in this folder.
+    """Return the kind of worker that is started as `stemlab.child` says.
 
-    What it is to read may have a path that begins here.
+    Where that is safe it stays in this folder: what it is to read may have a path that begins here.
     """
+    import psutil
     from distributed.deploy.subprocess import SubprocessWorker
 
     class Worker(SubprocessWorker):
         async def _start(self) -> None:
             what = json.dumps({"cls": self.worker_class, "opts": self.worker_kwargs})
             command = python("-m", "dask", "spec", self.scheduler, "--spec", what)
-            self.process = await asyncio.create_subprocess_exec(*command)
+            self.process = await asyncio.create_subprocess_exec(
+                *command, cwd=None if SAFE else FOLDER, env=os.environ | {"PYTHONWARNINGS": TIDY}
+            )
+
+        async def close(self) -> None:
+            """End it, but not Python's tracker, which takes its semaphores off /dev/shm."""
+            if self.process and self.process.returncode is None:
+                process = psutil.Process(self.process.pid)
+                for each in (*process.children(recursive=True), process):
+                    if not any("resource_tracker" in word for word in each.cmdline()):
+                        each.kill()
+                await self.process.wait()
+            await super().close()
 
     return Worker
 

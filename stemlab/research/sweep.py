@@ -270,7 +270,7 @@ def sweep(
     """
     out = Path(out)
     check(out)
-    found = find_songs(Path(songs)) if isinstance(songs, str | Path) else list(songs)
+    found = find_songs(Path(songs).absolute()) if isinstance(songs, str | Path) else list(songs)
     asked = _settings(settings)
     jobs = list(_jobs(asked, found, Stretch(start, seconds), check_metrics(metrics)))
     journal = _Journal(out.with_suffix(".jsonl"))

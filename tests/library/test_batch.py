@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import pytest
 
 from stemlab import demo
@@ -23,7 +25,6 @@ from stemlab.sound.audio import Audio, load, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from distributed import Client
 
@@ -31,6 +32,7 @@ SECOND = 44_100
 SONGS = 6
 STEMS = ("vocals", "accompaniment")
 MODEL = "spleeter-2stems"
+SHARED = "/dev/shm/sem."  # noqa: S108 - where semaphores lie
 
 
 @pytest.fixture
@@ -162,7 +164,9 @@ def busy(client: Client, out: Path) -> str:
     return found[0]
 
 
-def test_a_scheduler_that_goes_away_is_told(cluster: Cluster) -> None:
+def test_a_scheduler_that_goes_away_is_told(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
     with connect(cluster.address) as client:
         results = run(client, time.sleep, [(0,), (600,), (600,)])
         assert next(results) == (0, None)
@@ -172,6 +176,42 @@ def test_a_scheduler_that_goes_away_is_told(cluster: Cluster) -> None:
     for failure in left.values():
         assert isinstance(failure, Failure)
         assert "scheduler went away" in failure.why
+    assert capfd.readouterr().err == ""
+
+
+def test_songs_that_are_done_when_the_scheduler_dies_are_kept(
+    library: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    out = tmp_path / "out"
+    words = ("separate", library, "-o", out, "-m", MODEL, "--scheduler", cluster.address)
+    command = [sys.executable, "-m", "stemlab", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: [*out.rglob("*/song*/*.wav")])
+        cluster.stop()
+        said, complaint = process.communicate(timeout=240)
+    assert process.returncode == 1
+    assert complaint.decode().count("\n") == 1 + (b"damaged.mp3" in complaint)
+    assert b"the scheduler went away; start again, what is done is kept" in complaint
+    assert said.count("→".encode()) == len({path.parent for path in stamps(out)})
+
+
+def test_workers_here_leave_nothing_in_shared_memory() -> None:
+    with connect(1) as client:
+        assert client.submit(abs, -1).result() == 1
+        workers = psutil.Process().children(recursive=True)
+        maps = [Path(f"/proc/{worker.pid}/maps").read_text() for worker in workers]
+        used = {int(line.split()[4]) for line in "".join(maps).splitlines() if SHARED in line}
+        assert used & in_shared_memory()
+    wait_until(lambda: not used & in_shared_memory())
+
+
+def in_shared_memory() -> set[int]:
+    """Return the numbers of the semaphores that have a name there; others still come and go."""
+    found = set()
+    for path in Path(SHARED).parent.glob("sem.*"):
+        with contextlib.suppress(OSError):
+            found.add(path.stat().st_ino)
+    return found
 
 
 def test_where_nobody_works_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
