@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from stemlab.errors import AudioError, SettingError
 from stemlab.library import sidecar
-from stemlab.library.songs import RECORD, SONG
+from stemlab.library.songs import RECORD, SONG, note
 from stemlab.library.store import BLOCK, digest
 from stemlab.sound.audio import WRITE_SUFFIXES, Reader, Tags, Writer
 from stemlab.sound.drafts import drafting, sweep
 from stemlab.sound.stem_mp4 import StemFileWriter
+from stemlab.sound.unbroken import unbroken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -99,13 +100,17 @@ def export(
         if not force and all(made.get(f.name) == key and f.is_file() for f in files.values()):
             return Export(files, (reader.length or 0) / reader.rate, reused=True)
         with (
+            unbroken() as hear,  # but between two blocks
             _new_folder(folder),
             drafting(folder) as part,
             contextlib.closing(separator.stream(reader.blocks())) as blocks,
         ):
             counted = _Counted(blocks, reader, progress)
-            write = _write_stem_file if kind == STEM_FILE else _write_stems
-            write(part, names, counted, reader, separator)
+            with ExitStack() as writers:
+                write = _opened(writers, part, names, reader, separator)
+                for block in counted:
+                    write(block)
+                    hear()
             _move(part, folder, made | {SONG: song.name}, dict.fromkeys(names.values(), key))
     return Export(files, counted.seconds, reused=False)
 
@@ -142,6 +147,8 @@ def export_mix(track: Track, path: Path, gains: NDArray[np.float32], title: str 
     ...     load(Path(folder) / "mix.wav").samples[0].tolist()
     [0.5, 0.25]
     """
+    with contextlib.suppress(OSError):  # the writer says why
+        note(path)
     with Writer(path, track.rate, Tags(title=title or track.title)) as writer:
         for _, stems in _pieces(track):
             writer.write((stems * gains[:, None]).sum(0))
@@ -274,36 +281,27 @@ class _Counted:
                 self._progress(self.seconds, total)
 
 
-def _write_stems(
-    part: Path,
-    names: dict[str, str],
-    blocks: Iterable[StemBlock],
-    reader: Reader,
-    separator: Separator,
-) -> None:
-    with ExitStack() as stack:
-        writers = {
-            separator.stems.index(stem): stack.enter_context(
-                Writer(part / file, reader.rate, _titled(reader.tags, stem))
-            )
-            for stem, file in names.items()
-        }
-        for block in blocks:
-            for index, writer in writers.items():
-                writer.write(block.stems[index])
+def _opened(
+    files: ExitStack, part: Path, names: dict[str, str], reader: Reader, separator: Separator
+) -> Callable[[StemBlock], None]:
+    """Open what is written; return what writes a block."""
+    if STEM_FILE in names:
+        path = part / names[STEM_FILE]
+        stem_file = StemFileWriter(path, separator.stems, reader.rate, reader.tags)
+        files.enter_context(stem_file)
+        return lambda block: stem_file.write(block.mix, block.stems)
+    writers = {
+        separator.stems.index(stem): files.enter_context(
+            Writer(part / file, reader.rate, _titled(reader.tags, stem))
+        )
+        for stem, file in names.items()
+    }
 
+    def write(block: StemBlock) -> None:
+        for index, writer in writers.items():
+            writer.write(block.stems[index])
 
-def _write_stem_file(
-    part: Path,
-    names: dict[str, str],
-    blocks: Iterable[StemBlock],
-    reader: Reader,
-    separator: Separator,
-) -> None:
-    path = part / names[STEM_FILE]
-    with StemFileWriter(path, separator.stems, reader.rate, reader.tags) as writer:
-        for block in blocks:
-            writer.write(block.mix, block.stems)
+    return write
 
 
 def _titled(tags: Tags, stem: str) -> Tags:

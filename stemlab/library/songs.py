@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORD = ".stemlab.json"
-"""Lies beside stems: tells of each file what it was made from, and the song's name."""
+"""Lies beside stems: tells of each file what it was made from; beside a song's, its name."""
 SONG = "song"
 """The key of that name."""
 
@@ -69,7 +69,27 @@ def _is_new(path: Path, seen: set[Path]) -> bool:
 def _is_song(path: Path) -> bool:
     if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
         return False
-    return not (path.resolve().parent / RECORD).exists() and not is_own(path)
+    return not _is_noted(path.resolve()) and not is_own(path)
+
+
+def _is_noted(path: Path) -> bool:
+    """Whether a record says that a file is ours: all beside a song's stems, else what it names."""
+    if not (path.parent / RECORD).exists():
+        return False
+    record = sidecar.read(path.parent / RECORD)
+    return not record or SONG in record or path.name in record
+
+
+def note(path: Path) -> None:
+    """Note that a file is ours in a folder of others, which may be songs.
+
+    Raises
+    ------
+    OSError
+        If that cannot be.
+    """
+    record = path.parent / RECORD
+    sidecar.write(record, sidecar.read(record) | {path.name: ""})
 
 
 def folders(places: Mapping[Path, Path], out: Path) -> dict[Path, Path]:

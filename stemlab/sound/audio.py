@@ -394,7 +394,26 @@ class _Disk(io.FileIO):
             raise self.error
 
 
-class Writer:
+class Growing:
+    """A file that is written under another name until its ``with`` has ended well."""
+
+    path: Path
+    _stack: contextlib.ExitStack
+    _clips = True
+    _peak = 0.0
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+        if error is None and self._clips:
+            warn_clipping(self.path, self._peak)
+
+
+class Writer(Growing):
     """A sound file, written block by block under another name until it is whole.
 
     wav holds float32, so that nothing clips and stems still sum to their mix; flac has 24 bits,
@@ -436,7 +455,7 @@ class Writer:
         self.rate = rate
         self.tags = tags
         self._suffix = self.path.suffix.lower()
-        self._peak = 0.0
+        self._clips = self._suffix != ".wav"
         self._length = 0
         if self._suffix not in WRITE_SUFFIXES:
             known = " ".join(sorted(WRITE_SUFFIXES))
@@ -453,10 +472,10 @@ class Writer:
                     self._file = soundfile.SoundFile(
                         self._disk, "w", self.rate, 2, **_FORMATS[self._suffix]
                     )
+                    stack.push(self._finish)
             except soundfile.LibsndfileError as error:
                 reason = error.error_string.removeprefix("Error : ").rstrip(".")
                 raise AudioError(f"{settled(self.path)}: {reason}; use wav or flac") from error
-            stack.push(self._finish)
             self._stack = stack.pop_all()
         return self
 
@@ -480,7 +499,7 @@ class Writer:
                 f"{settled(self.path)}: is too long for wav, which ends at 4 GiB; use flac"
             )
         self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
-        if self._suffix != ".wav":
+        if self._clips:
             block = np.clip(block, -1, 1)  # LAME ends the process far above
         with writing(self.path):
             for i in range(0, len(block), _PIECE):
@@ -494,16 +513,6 @@ class Writer:
             self._disk.check()
             if error is None and self.tags:
                 warn_of_tags(settled(self.path), write_tags(self._part, self.tags))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-        if error is None and self._suffix != ".wav":
-            warn_clipping(self.path, self._peak)
 
 
 def save(path: str | os.PathLike[str], audio: Audio, tags: Tags | None = None) -> None:

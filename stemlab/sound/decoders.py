@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import os
 import warnings
 from typing import TYPE_CHECKING, Protocol
 
@@ -275,7 +276,9 @@ class _SndfileSource:
         import soundfile
 
         self._path = path
-        self._file = soundfile.SoundFile(window or path)
+        # As bytes: soundfile encodes a name strictly, and not each is UTF-8.
+        name = path if os.name == "nt" else os.fsencode(path)
+        self._file = soundfile.SoundFile(window or name)
         self.rate, self.length = self._file.samplerate, self._file.frames
         _check_header(path, self.rate, self._file.channels)
         if self.length in _UNKNOWN:

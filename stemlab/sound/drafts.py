@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stemlab.sound.unbroken import unbroken
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,12 +47,16 @@ def drafting(folder: Path) -> Iterator[Path]:
     []
     """
     sweep(folder)
-    draft, handle = _begin(folder)
+    begun: list[tuple[Path, int]] = []
     try:
-        yield draft
+        with unbroken():
+            begun.append(_begin(folder))
+        yield begun[0][0]
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
-        _let_go(handle)
+        with unbroken():
+            for draft, handle in begun:
+                shutil.rmtree(draft, ignore_errors=True)
+                _let_go(handle)
 
 
 def sweep(folder: Path) -> bool:

@@ -23,10 +23,10 @@ from stemlab.errors import AudioError
 from stemlab.sound.audio import (
     RATE,
     Audio,
+    Growing,
     Reader,
     check_sound,
     replacing,
-    warn_clipping,
     warn_of_tags,
     writing,
 )
@@ -36,7 +36,6 @@ from stemlab.sound.tags import Tags, write_tags
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
     import numpy.typing as npt
     from av import AudioFrame, AudioStream, Packet
@@ -110,7 +109,7 @@ def slots(names: Sequence[str]) -> list[int | None]:
     return places
 
 
-class StemFileWriter:
+class StemFileWriter(Growing):
     """A ``.stem.mp4`` file, written block by block under another name until it is whole.
 
     Memory grows by an index of some 15 kB a second of sound, nothing else.
@@ -162,7 +161,6 @@ class StemFileWriter:
         self.tags = tags or Tags()
         self._places = slots(names)
         self._length = 0
-        self._peak = 0.0
         self._check()
 
     def _check(self) -> None:
@@ -272,16 +270,6 @@ class StemFileWriter:
             part.write(head + _with_moved_chunks(moov, moved))
             raw.seek(boxes[b"mdat"][0])
             _copy(raw, part, boxes[b"mdat"][1] - boxes[b"mdat"][0])
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-        if error is None:
-            warn_clipping(self.path, self._peak)
 
 
 def _encoded(stream: AudioStream, frame: AudioFrame) -> list[Packet[AudioStream]]:

@@ -110,6 +110,9 @@ def test_nobody_enters_without_the_token(app: App, path: str, token: str) -> Non
     answer = requests.get(where, timeout=PATIENCE)
     assert answer.status_code == 403 or "/login" in answer.url
     assert requests.post(where, timeout=PATIENCE).status_code in (403, 405)
+    log = app.log.read_text()
+    assert re.search(rf"30[12] GET {re.escape(path)}|403 GET {re.escape(path)}", log)
+    assert re.search(rf"40[35] POST {re.escape(path)}", log)
     assert not app.kernels()
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from stemlab.library import sidecar
-from stemlab.library.songs import RECORD, find_songs, folders
+from stemlab.library.songs import RECORD, find_songs, folders, note
+from stemlab.sound.audio import load
 from stemlab.sound.stem_mp4 import StemFileWriter
 
 
@@ -80,3 +83,22 @@ def test_ten_thousand_songs_take_no_time(tmp_path: Path) -> None:
 def test_a_note_may_be_anything(tmp_path: Path, text: str | bytes) -> None:
     (tmp_path / "note").write_bytes(text if isinstance(text, bytes) else text.encode())
     assert sidecar.read(tmp_path / "note") == {}
+
+
+def test_a_file_of_ours_among_songs_is_none(tmp_path: Path) -> None:
+    touch(tmp_path, "song.wav", "song (vocals).wav", "song (drums).wav")
+    note(tmp_path / "song (vocals).wav")
+    note(tmp_path / "song (drums).wav")
+    assert found(tmp_path) == ["song.wav"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+@pytest.mark.parametrize("suffix", [".wav", ".aiff", ".flac", ".ogg", ".mp3"])
+def test_a_name_that_is_not_utf8_is_read(tmp_path: Path, suffix: str) -> None:
+    plain = tmp_path / f"plain{suffix}"
+    soundfile.write(plain, np.full((4000, 2), 0.25, np.float32), 44_100)
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9" + suffix.encode()))
+    plain.rename(odd)
+    [song] = find_songs(tmp_path)
+    assert song == odd
+    assert load(song).samples.mean() == pytest.approx(0.25, abs=0.01)

@@ -26,7 +26,7 @@ from stemlab.sound.audio import WRITE_SUFFIXES, Audio, Reader, Tags, save
 from stemlab.sound.stem_mp4 import StemFileWriter, read_stems
 
 KINDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".opus", ".m4a", ".aac", ".webm", ".stem.mp4")
-MUTANTS = 240
+MUTANTS, MANY = 240, 600
 SECONDS_EACH = 60
 MEMORY = 4 * 2**30  # so that a length believed unseen fails
 TAGS = Tags(title="Title", artist="Artist", track="1/2", cover=b"\xff\xd8\xff" + bytes(500))
@@ -130,11 +130,21 @@ def main(kind: str, seed: int, count: int, folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_mutant_crashes_or_hangs_the_loader(tmp_path: Path, kind: str) -> None:
-    command = [sys.executable, __file__, kind, "0", str(MUTANTS)]
+    assert_survived(tmp_path, kind, 0, MUTANTS)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", KINDS)
+def test_none_of_many_mutants_does(tmp_path: Path, kind: str) -> None:
+    assert_survived(tmp_path, kind, 1, MANY)
+
+
+def assert_survived(folder: Path, kind: str, seed: int, count: int) -> None:
+    command = [sys.executable, __file__, kind, str(seed), str(count)]
     root = Path(__file__).parents[2]
     paths = os.pathsep.join([str(root), str(root / "tests")])
     done = subprocess.run(
-        [*command, str(tmp_path)],
+        [*command, str(folder)],
         cwd=root,
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
@@ -143,12 +153,13 @@ def test_no_mutant_crashes_or_hangs_the_loader(tmp_path: Path, kind: str) -> Non
     )
     *outcomes, last = done.stdout.strip().splitlines()
     assert (last, done.returncode) == ("all read", 0), f"{last}: {done.stderr[-2000:]}"
-    assert len(outcomes) == MUTANTS
+    assert len(outcomes) == count
     # Mutants that all load, or all fail, would test little.
     loaded = sum(" read " in outcome for outcome in outcomes)
     refused = sum(" refused " in outcome for outcome in outcomes)
-    assert loaded + refused == MUTANTS, outcomes
-    assert MUTANTS // 10 < loaded < MUTANTS
+    print(f"{kind}: {count} mutants, {loaded} read, {refused} refused")
+    assert loaded + refused == count, outcomes
+    assert count // 10 < loaded < count
 
 
 if __name__ == "__main__":

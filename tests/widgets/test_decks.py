@@ -20,6 +20,7 @@ from stemlab.labs import decks
 from stemlab.library import sidecar
 from stemlab.library.facts import Facts, find
 from stemlab.library.rhythm import NAMES, Rhythm
+from stemlab.library.songs import find_songs
 from stemlab.library.store import Store
 from stemlab.separator import Separator
 from stemlab.sound.audio import RATE, Audio, load, save
@@ -179,6 +180,7 @@ def test_stems_and_mix_are_saved(desk: Decks) -> None:
     np.testing.assert_allclose(load(desk.save("a", "mix")).samples, 0.25, atol=1e-4)
     _, stems = read_stems(desk.save("a", "stem.mp4"))
     assert sorted(stems) == ["drums", "vocals"]
+    assert not [*find_songs(vocals.parent)]
     desk.close()
 
 
@@ -236,6 +238,6 @@ def test_a_long_title_is_cut_to_what_a_file_may_be_called(title: str, tmp_path: 
     assert desk.a.track
     desk.a.track.title, desk.out = title, str(tmp_path)
     desk._save("a", "vocals")
-    [path] = tmp_path.iterdir()
+    [path] = tmp_path.glob("*.wav")
     assert desk.note == f"Saved {path}"
     desk.close()
