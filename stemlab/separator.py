@@ -15,6 +15,7 @@ from stemlab.masks import EXTENSIONS, Masks, Regridder, apply, extend, sharpen
 from stemlab.model import DEFAULT, StemModel
 from stemlab.sound.audio import Audio, Reader
 from stemlab.sound.fifo import Fifo, reblock
+from stemlab.sound.hearing import bundle
 from stemlab.spectral import BATCH, Samples, Spectrum, Stft
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ class Separation:
     def rate(self) -> int:
         """Samples per second."""
         return self.mix.rate
+
+    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
+        """Show small players in a notebook: of the mixture and of each stem."""
+        sounds = {"mixture": self.mix, **self.stems}
+        return bundle({name: sound.samples for name, sound in sounds.items()}, self.rate)
 
 
 class Separator:

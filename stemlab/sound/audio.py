@@ -17,6 +17,7 @@ from stemlab.errors import AudioError, AudioWarning
 from stemlab.sound.decoders import AUDIO_SUFFIXES, LOUDEST, open_source
 from stemlab.sound.drafts import drafting, settled
 from stemlab.sound.fifo import reblock
+from stemlab.sound.hearing import bundle
 from stemlab.sound.tags import Tags, read_tags, write_tags
 from stemlab.sound.unbroken import unbroken
 
@@ -102,6 +103,10 @@ class Audio:
     def duration(self) -> float:
         """Length in seconds."""
         return len(self.samples) / self.rate
+
+    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
+        """Show a small player in a notebook."""
+        return bundle({"": self.samples}, self.rate)
 
 
 class Reader:

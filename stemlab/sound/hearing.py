@@ -1,0 +1,47 @@
+"""What a notebook shows of a sound: a small player, with the sound inside."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+LONGEST = 600  # seconds of all sounds of an output together: what is longer would swell the page
+
+
+def bundle(sounds: Mapping[str, Samples], rate: int) -> dict[str, str]:
+    """Return a player for each sound [samples, 2], by the kinds of output that Jupyter knows."""
+    seconds = [len(samples) / rate for samples in sounds.values()]
+    lines = [f"{name or 'Audio'}: {s:.1f} s" for name, s in zip(sounds, seconds, strict=True)]
+    text = f"{', '.join(lines)} at {rate} Hz"
+    if sum(seconds) > LONGEST:
+        return {"text/plain": f"{text}; too long to be played here: give it to a StemPlayer"}
+    rows = "".join(_row(name, samples, rate) for name, samples in sounds.items())
+    return {"text/plain": text, "text/html": f"<table>{rows}</table>"}
+
+
+def _row(name: str, samples: Samples, rate: int) -> str:
+    label = escape(name or "sound")
+    return (
+        f"<tr><th scope='row' style='text-align: left'>{escape(name)}</th>"
+        f"<td><audio controls aria-label='{label}' preload='none' "
+        f"src='data:audio/mpeg;base64,{_mp3(samples, rate)}'></audio></td></tr>"
+    )
+
+
+def _mp3(samples: Samples, rate: int) -> str:
+    """Return a sound as MP3, which every browser plays, in base64."""
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="MP3")
+    return base64.b64encode(file.getvalue()).decode()
