@@ -28,7 +28,7 @@ PAIRS = {
 
 
 def blind(excerpt: Excerpt, seed: int | None = None) -> Experiment:
-    """Step 8b: the ABX test. X is A or B, by chance; say which.
+    """Step 10b: the ABX test. X is A or B, by chance; say which.
 
     Clark, "High-resolution subjective testing using a double-blind comparator", 1982. The player
     changes from one to the other where it plays; the score tells how often mere guessing would do

@@ -107,8 +107,8 @@ def mask_function(
             mask, other = (np.asarray(function(*pair)) for pair in ((own, rest), (rest, own)))
     except Exception as error:  # noqa: BLE001 - whatever a student's code does
         return Verdict(False, f"Your function stopped: {error!r}.")
-    if fault := _fault(mask, own.shape):
-        return Verdict(False, fault)
+    if wrong := fault(mask, own.shape):
+        return Verdict(False, wrong)
     target = excerpt.stems[stem]
     found = sdr(target, excerpt.sound(mask * excerpt.spectrum))
     wiener = excerpt.sound(own**2 / (own**2 + rest**2 + 1e-9) * excerpt.spectrum)
@@ -123,7 +123,7 @@ def mask_function(
     return Verdict(True, f"SDR {found:.1f} dB, and your masks of stem and rest sum to 1.")
 
 
-def _fault(mask: NDArray[Any], shape: tuple[int, ...]) -> str:
+def fault(mask: NDArray[Any], shape: tuple[int, ...]) -> str:
     """Return what keeps an array from being a mask, or nothing."""
     if mask.shape != shape:
         return f"A mask needs a value for each cell: {list(shape)}, not {list(mask.shape)}."
@@ -186,7 +186,7 @@ def best_phase(answer: Any, excerpt: Excerpt, stem: str = "vocals") -> Verdict:
 
 def fewest_bits(bits: Any, excerpt: Excerpt, stem: str = "vocals") -> Verdict:
     """Check how few bits a weight may have before a stem loses 0.2 dB of SDR."""
-    if not isinstance(bits, int) or not 2 <= bits <= 8:  # noqa: PLR2004 - what step 8 offers
+    if not isinstance(bits, int) or not 2 <= bits <= 8:  # noqa: PLR2004 - what step 10 offers
         return Verdict(False, "Answer with a whole number from 2 to 8.")
     full = try_bits(excerpt, 8).sdr[stem]
 

@@ -188,7 +188,7 @@ def kinds(excerpt: Excerpt) -> Experiment:
         }[hear]
 
         def words() -> str:
-            return _scores({kind: excerpt.score(stem, mask), "the model": model(stem)})
+            return scores({kind: excerpt.score(stem, mask), "the model": model(stem)})
 
         def draw() -> Figure:
             sdrs = {
@@ -278,7 +278,7 @@ def paint(excerpt: Excerpt) -> Experiment:
             heard = excerpt.sound(masks[hear] * excerpt.spectrum)
 
         def words() -> str:
-            return _scores({"yours": excerpt.score(stem, mine), **rivals(stem)})
+            return scores({"yours": excerpt.score(stem, mine), **rivals(stem)})
 
         return Outcome(kept_and_rest(excerpt.mix, heard), words)
 
@@ -326,11 +326,11 @@ def phase(excerpt: Excerpt) -> Experiment:
     return Experiment(make, controls, solo="kept")
 
 
-# ------------------------------------------------------------------ 6: the network
+# ------------------------------------------------------------------ 8: the network
 
 
 def network(excerpt: Excerpt) -> Experiment:
-    """Step 6a: what the network reads and answers, frame by frame, and where it is unsure.
+    """Step 8a: what the network reads and answers, frame by frame, and where it is unsure.
 
     The player has the model's stems; what has not arrived yet is silent.
     """
@@ -374,7 +374,7 @@ def entropy(masks: Masks) -> NDArray[np.float32]:
 
 
 def bleed(excerpt: Excerpt) -> Experiment:
-    """Step 6b: predict how much of one stem turns up in the model's estimate of another."""
+    """Step 8b: predict how much of one stem turns up in the model's estimate of another."""
     names = list(excerpt.stems)
     table = leakage(excerpt)
 
@@ -417,11 +417,11 @@ def _verdict(guess: float, found: float) -> str:
     return f"{near}: it is <b>{db(found)}</b>."
 
 
-# ------------------------------------------------------------------ 7: conservation
+# ------------------------------------------------------------------ 9: conservation
 
 
 def sums(excerpt: Excerpt) -> Experiment:
-    """Step 7: stems sum to the mixture if masks sum to 1; what they miss, heard enlarged.
+    """Step 9: stems sum to the mixture if masks sum to 1; what they miss, heard enlarged.
 
     The player has the stems, and what the mixture has more than their sum.
     """
@@ -447,11 +447,11 @@ def sums(excerpt: Excerpt) -> Experiment:
     return Experiment(make, controls, view=True)
 
 
-# ------------------------------------------------------------------ 8: precision
+# ------------------------------------------------------------------ 10: precision
 
 
 def precision(excerpt: Excerpt) -> Experiment:
-    """Step 8: the weights of `stemlab-4-fast` from 32 bits to 2, measured and heard."""
+    """Step 10a: the weights of `stemlab-4-fast` from 32 bits to 2, measured and heard."""
     tried: dict[int, Tried] = {bits: try_bits(excerpt, bits) for bits in (FLOAT, INT8)}
     worker = ThreadPoolExecutor(1)
     coming = {bits: worker.submit(try_bits, excerpt, bits) for bits in BITS if bits not in tried}
@@ -490,13 +490,14 @@ def _until(sound: Samples, stop: int) -> Samples:
     return part
 
 
-def _scores(scores: Mapping[str, Score]) -> str:
+def scores(listed: Mapping[str, Score]) -> str:
     """Return scores as a table."""
-    head = "".join(f"<th scope='col'>{name}</th>" for name in ("", "SDR", "leakage", "damage"))
+    names = ("whose mask", "SDR", "leakage (SIR)", "damage (SAR)")
+    head = "".join(f"<th scope='col'>{name}</th>" for name in names)
     rows = "".join(
         f"<tr><th scope='row'>{name}</th><td>{db(score.sdr)}</td>"
         f"<td>{db(score.leakage)}</td><td>{db(score.damage)}</td></tr>"
-        for name, score in scores.items()
+        for name, score in listed.items()
     )
     return f"<table style='border-spacing: 14px 0; line-height: 1.4'><tr>{head}</tr>{rows}</table>"
 

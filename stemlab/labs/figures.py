@@ -169,6 +169,40 @@ def leaks(table: NDArray[np.float64], stems: Sequence[str], asked: tuple[int, in
     return figure
 
 
+def learning(
+    losses: Sequence[float], sdrs: Mapping[str, Sequence[float]], epoch: int, label: str
+) -> Figure:
+    """Draw how a network gets better with each epoch.
+
+    Parameters
+    ----------
+    losses
+        After each epoch; the first, before any, is not a number.
+    sdrs
+        As many values in dB for each piece of music.
+    epoch
+        Which one to mark.
+    label
+        Of the values in dB.
+    """
+    last = ", ".join(f"{name}: {values[-1]:.1f} dB" for name, values in sdrs.items())
+    figure = _figure(9.4, 2.8, f"loss and SDR over epochs; at the end {last}")
+    loss, quality = _row(figure, 2, 3)
+    loss.plot(losses, "o-", color=INK, ms=3)
+    loss.set_yscale("log")
+    loss.set_title("Loss: how wrong its masks are", loc="left")
+    for (name, values), hue, mark in zip(sdrs.items(), (INK, "#d55e00"), "os", strict=True):
+        quality.plot(values, mark + "-", color=hue, ms=4, label=name)
+    quality.set_title(label, loc="left")
+    quality.legend(fontsize="small", loc="lower right")
+    for axes in (loss, quality):
+        axes.axvline(epoch, color=FAINT, ls="--", zorder=0)
+        axes.set_xlim(-0.5, max(len(losses), 10))
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+    return figure
+
+
 def bars(values: Mapping[str, float], chosen: str, label: str) -> Figure:
     """Draw a bar for each value, the chosen one in colour."""
     figure = _figure(
