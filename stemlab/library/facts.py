@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemlab.library import sidecar
+from stemlab.library import grid, sidecar
 from stemlab.library.loudness import SILENCE, loudness
 from stemlab.library.rhythm import Rhythm, analyse
 from stemlab.library.store import STEPS
@@ -68,10 +68,21 @@ def _rhythm(kept: Any) -> Rhythm | None:
             "key": str(key),
             "confidence": float() | int() as confidence,
         } if bpm >= 0 and all(map(math.isfinite, (bpm, first, confidence))):
-            rhythm = Rhythm(float(bpm), float(first), key, float(confidence))
+            rhythm = Rhythm(float(bpm), float(first), key, float(confidence), **_more(kept))
             with suppress(ValueError):
                 return rhythm if rhythm.camelot or not key else None
     return None
+
+
+def _more(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return what older notes do not hold, where it is plausible."""
+    more: dict[str, Any] = {}
+    match kept:
+        case {"metre": 3 | 4 | 6 | 12 as metre, "tuning": float() | int() as tuning}:
+            more = {"metre": metre, "tuning": float(tuning)} if math.isfinite(tuning) else {}
+    if grid.is_grid(knots := kept.get("knots", ())):
+        more["knots"] = tuple((float(a), float(b)) for a, b in knots)
+    return more
 
 
 def keep(note: Path | None, **facts: Any) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, median_filter
 
 from stemlab.errors import SettingError
+from stemlab.library import beats, grid, keys
+from stemlab.library.keys import NAMES
 from stemlab.sound.audio import RATE, Audio, Reader, resample
 
 if TYPE_CHECKING:
@@ -21,38 +21,11 @@ if TYPE_CHECKING:
     Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
 SPAN = 120.0
-"""Seconds from the middle of a song that `analyse` listens to."""
+"""Seconds from the middle of a song that tell its key."""
 SHORTEST = 4.0
 """Seconds below which there is no telling a beat or a key."""
-BAR = 4
-"""Beats per bar; nothing else is guessed."""
 
-_RATE = 22_050
-_WINDOW, _HOP = 512, 64  # samples: 23 ms, so that an onset is known to 3 ms
-_FRAMES = _RATE / _HOP  # frames per second
-_LAG = 4  # frames between which the flux is taken: its peak then lies on the onset
-_BANDS = (0, 6, 40, _WINDOW // 2)  # edges in bins: kick up to 260 Hz, snare up to 1.7 kHz, hats
-_WEIGHTS = (1.5, 1.0, 1.0)  # hats often sound off the beat, kicks seldom
-_FINEST = 10.0  # Hz: strokes that follow one another faster tell nothing of bars
-_MISTAKEN = (1, 4 / 3, 3 / 4, 3 / 2, 2 / 3, 5 / 4, 4 / 5)
-_CLEAR = 0.1  # noise reaches 0.05
 _QUIET = 1e-5  # RMS, -100 dB
-_FLAT = 0.2  # spread of the twelve tones over their mean: noise 0.1, songs from 0.2
-_OCTAVES, _FINENESS, _CQT_HOP = 7, 3, 2048
-_BASS_OCTAVES = 2
-
-NAMES = ("C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
-"""Names of the twelve tonics."""
-
-# How often each tone is played in a key, from the tonic up: Albrecht & Shanahan, "The use of large
-# corpora to train a new type of key-finding algorithm", 2013, with the numbers that collections of
-# key profiles give. On the demo song and on cadences they tell relative and parallel keys apart
-# where Krumhansl's and Temperley's do not.
-_PROFILES = {
-    "major": (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
-    "minor": (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
-}
-_BASS = 0.5  # what the bass, which plays roots, counts beside the whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,26 +35,42 @@ class Rhythm:
     Parameters
     ----------
     bpm
-        Beats a minute, the same throughout; 0 if there is no beat.
+        Beats a minute, on the whole; 0 if there is no beat.
     first_beat
-        Seconds at which beat 0 falls, most likely the first of a bar.
+        Seconds, even, at which beat 0 falls, most likely the first of a bar.
     key
         Such as ``"A minor"``; empty if there is none.
     confidence
         0 (no beat) to 1 (a metronome): the autocorrelation of the onsets at a beat's distance,
         called pulse clarity by Lartillot et al., 2008. Songs have 0.2 to 0.6.
+    metre
+        3, 4, 6 or 12: 3/4, 4/4, 6/8 and 12/8. The beats of the last two are dotted quarters.
+    tuning
+        Cents by which the song is tuned above 440 Hz, -45 to 55.
+    knots
+        Where the tempo is not the same throughout: the song's seconds and those at which a click
+        would play the same (`stemlab.library.grid`).
 
     Examples
     --------
     >>> rhythm = Rhythm(bpm=120, first_beat=0.25, key="A minor", confidence=0.5)
     >>> rhythm.beat_at(1.25), rhythm.time_of(4), rhythm.camelot
     (2.0, 2.25, '8A')
+
+    A drummer who hurries from the tenth second on:
+
+    >>> hurry = Rhythm(120, 0, "", 1, knots=((0, 0), (10, 10), (20, 20.5)))
+    >>> hurry.beat_at(10), hurry.beat_at(20), hurry.time_of(41)
+    (20.0, 41.0, 20.0)
     """
 
     bpm: float
     first_beat: float
     key: str
     confidence: float
+    metre: int = 4
+    tuning: float = 0.0
+    knots: tuple[tuple[float, float], ...] = ()
 
     @property
     def camelot(self) -> str:
@@ -100,7 +89,7 @@ class Rhythm:
 
     @property
     def beat(self) -> float:
-        """Seconds from one beat to the next.
+        """Seconds, even, from one beat to the next.
 
         Raises
         ------
@@ -111,13 +100,18 @@ class Rhythm:
             raise SettingError("no beat was found in this song; tap its tempo first")
         return 60 / self.bpm
 
+    @property
+    def bar(self) -> int:
+        """Beats in a bar."""
+        return beats.BEATS[self.metre]
+
     def beat_at(self, seconds: float) -> float:
         """Return the beat, with its fraction, that is played at a time of the song."""
-        return (seconds - self.first_beat) / self.beat
+        return float(grid.even(self.knots, seconds) - self.first_beat) / self.beat
 
     def time_of(self, beat: float) -> float:
         """Return the seconds at which a beat is played."""
-        return self.first_beat + beat * self.beat
+        return float(grid.uneven(self.knots, self.first_beat + beat * self.beat))
 
     def doubled(self) -> Rhythm:
         """Count twice as fast."""
@@ -132,7 +126,7 @@ class Rhythm:
         return dataclasses.replace(self, first_beat=self.first_beat + seconds)
 
     def tapped(self, times: Sequence[float]) -> Rhythm:
-        """Take tempo and beats from taps, the first of them on the first beat of a bar.
+        """Take a steady tempo and beats from taps, the first on the first beat of a bar.
 
         Parameters
         ----------
@@ -151,9 +145,8 @@ class Rhythm:
         (120.0, 0.0)
         """
         beat, start = _line(times)
-        return dataclasses.replace(
-            self, bpm=60 / beat, first_beat=start % (BAR * beat), confidence=1.0
-        )
+        first = start % (self.bar * beat)
+        return dataclasses.replace(self, bpm=60 / beat, first_beat=first, confidence=1.0, knots=())
 
 
 def tap(times: Sequence[float]) -> float:
@@ -188,11 +181,10 @@ def _line(times: Sequence[float]) -> tuple[float, float]:
 
 
 def analyse(song: Audio | str | os.PathLike[str]) -> Rhythm:
-    """Find tempo, beats and key from the middle two minutes of a song.
+    """Find tempo, beats, metre and key of a song.
 
-    The beats are taken to come evenly, as in music played to a click; music that breathes gets the
-    grid that fits best. What is silent, shorter than `SHORTEST` or without a pulse has no beats:
-    ``bpm`` and ``confidence`` are 0.
+    What is silent, shorter than `SHORTEST` or without a pulse has no beats: ``bpm`` and
+    ``confidence`` are 0.
 
     Parameters
     ----------
@@ -202,29 +194,40 @@ def analyse(song: Audio | str | os.PathLike[str]) -> Rhythm:
     Returns
     -------
     Rhythm
-        The grid in seconds of the whole song, and the key.
+        The grid in seconds of the song, and the key.
 
     Raises
     ------
     AudioError
         If the file cannot be read.
     """
-    samples, start = _middle(song)
+    samples = _mono(song)
     samples = samples - samples.mean() if len(samples) else samples
-    if len(samples) < SHORTEST * _RATE or np.sqrt(np.mean(samples**2)) < _QUIET:
+    if len(samples) < SHORTEST * beats.RATE or np.sqrt(np.mean(samples**2)) < _QUIET:
         return Rhythm(0.0, 0.0, "", 0.0)
-    flux, tones = _flux(samples), _tones(samples)
-    key = _key(tones)
-    bpm = _tempo(flux.mean(axis=0))
-    clarity = _clarity(flux.mean(axis=0), bpm)
-    if clarity < _CLEAR:
-        return Rhythm(0.0, 0.0, key, 0.0)
-    beat = 60 / bpm
-    offset = start + _phase(flux, bpm) * beat
-    offset += _downbeat(flux[0], tones, bpm, offset - start) * beat
+    begin = max(0, len(samples) - round(SPAN * beats.RATE)) // 2
+    part = samples[begin : begin + round(SPAN * beats.RATE)]
+    tuning = keys.tuning(part[: 30 * beats.RATE], beats.RATE)
+    tones = keys.tones(part, beats.RATE, tuning)
+    key = keys.key_of(tones)
+    plain = Rhythm(0.0, 0.0, key, 0.0, tuning=round(100 * tuning, 1) if key else 0.0)
+    found = beats.find(beats.flux(samples), tones, begin / beats.RATE)
+    return plain if found is None else _with(plain, found)
+
+
+def _with(rhythm: Rhythm, found: beats.Beats) -> Rhythm:
+    """Add beats, the first of them at the begin of the song."""
+    even = dataclasses.replace(
+        rhythm,
+        bpm=found.bpm,
+        confidence=found.clarity,
+        metre=found.metre,
+        knots=found.knots,
+    )
     # A first beat that is found a little before the song begins is still its first.
-    early = 0.1 * beat
-    return Rhythm(bpm, (offset + early) % (BAR * beat) - early, key, clarity)
+    early = 0.1 * even.beat
+    first = (found.first + early) % (even.bar * even.beat) - early
+    return dataclasses.replace(even, first_beat=first)
 
 
 def warm_up() -> None:
@@ -234,190 +237,10 @@ def warm_up() -> None:
     analyse(Audio(ticks))
 
 
-def _middle(song: Audio | str | os.PathLike[str]) -> tuple[Floats, float]:
-    """Return mono samples at `_RATE`, and the second of the song at which they start."""
+def _mono(song: Audio | str | os.PathLike[str]) -> Floats:
+    """Return a song's mono samples at `beats.RATE`."""
     if isinstance(song, Audio):
-        begin = max(0, len(song.samples) - round(SPAN * song.rate)) // 2
-        part = song.samples[begin : begin + round(SPAN * song.rate)]
-        return resample(Audio(part, song.rate), _RATE).samples.mean(axis=1), begin / song.rate
-    count = round(SPAN * _RATE)
-    with Reader(song, _RATE) as reader:
-        begin = max(0, (reader.length or 0) - count) // 2
-        blocks, got = [], 0
-        for block in reader.blocks(start=begin):
-            blocks.append(block.mean(axis=1))
-            got += len(block)
-            if got >= count:
-                break
-    return np.concatenate(blocks)[:count], begin / _RATE
-
-
-# --- beats: onset strength [bands, frames] at `_FRAMES` a second ------------------------------
-
-
-def _flux(samples: Floats) -> Floats:
-    """Measure how much louder each of the bands becomes (spectral flux; Böck & Widmer, 2013)."""
-    import librosa
-
-    magnitude = np.abs(librosa.stft(samples, n_fft=_WINDOW, hop_length=_HOP))
-    flux: Floats = librosa.onset.onset_strength_multi(
-        S=np.log1p(100 * magnitude / magnitude.max()),
-        sr=_RATE,
-        hop_length=_HOP,
-        lag=_LAG,
-        channels=list(_BANDS),
-        center=False,
-    )
-    return flux
-
-
-def _tempo(flux: Floats) -> float:
-    """Find the beats a minute: roughly by librosa's tempogram, then by least squares.
-
-    The function of period T that fits the onsets best takes Σₖ |F(k/T)|² out of their energy, F
-    being their Fourier transform. Of the rough tempo and those that dotted rhythms mistake for it,
-    that is taken whose bars and beats explain most; of those nearby that whose beats do.
-    """
-    import librosa
-
-    coarse = 4
-    slow = flux[: len(flux) // coarse * coarse].reshape(-1, coarse).mean(axis=1)
-    rough = librosa.feature.tempo(
-        onset_envelope=slow, sr=_RATE, hop_length=coarse * _HOP, ac_size=SHORTEST
-    )
-    size = 1 << (50 * len(flux)).bit_length()
-    power = np.square(np.abs(np.fft.rfft(flux - flux.mean(), size)), dtype=np.float64)
-    power -= np.median(power[: round(_FINEST / _FRAMES * size)])
-    near = [_sharpened(power, float(rough[0]) * ratio, 4, 0.04) for ratio in _MISTAKEN]
-    fits = {bpm: _bars(power, bpm) * math.sqrt(max(0, beats)) for bpm, beats in near}
-    bpm = max(fits, key=lambda bpm: fits[bpm] * _usual(bpm))
-    return _sharpened(power, bpm, 32, 0.004)[0]
-
-
-def _sharpened(power: Floats, bpm: float, harmonics: int, reach: float) -> tuple[float, float]:
-    """Return the tempo nearby whose harmonics have the most power, and that power."""
-    trials = bpm * np.linspace(1 - reach, 1 + reach, 4001)
-    bins = np.multiply.outer(
-        np.arange(1, harmonics + 1), trials / 60 / _FRAMES * 2 * (len(power) - 1)
-    )
-    sums = power[np.rint(bins).astype(int)].sum(axis=0)
-    best = int(sums.argmax())
-    return float(trials[best]), float(sums[best])
-
-
-def _bars(power: Floats, bpm: float) -> float:
-    """Measure how much of the onsets repeats with every bar."""
-    bars = bpm / BAR
-    return _sharpened(power, bars, round(60 * _FINEST / bars), 0.002)[1]
-
-
-def _usual(bpm: float) -> float:
-    """Weigh tempos as librosa does: 120 is most usual, 60 and 240 much less."""
-    return math.exp(-0.5 * math.log2(bpm / 120) ** 2)
-
-
-def _clarity(flux: Floats, bpm: float) -> float:
-    """Correlate the onsets, to 12 ms, with themselves a beat later: 0 to 1."""
-    smooth = gaussian_filter1d(flux - flux.mean(), 0.006 * _FRAMES)
-    lag = round(60 / bpm * _FRAMES)
-    correlation = np.dot(smooth[lag:], smooth[:-lag]) / np.dot(smooth, smooth)
-    return float(np.clip(correlation, 0, 1))
-
-
-def _phase(flux: Floats, bpm: float) -> float:
-    """Find where in a beat's time the beats fall: 0 to 1 from the first frame on."""
-    count = round(60 / bpm * _FRAMES)
-    folded = np.stack([_folded(band, bpm, count) for band in flux])
-    width = 0.006 * _FRAMES
-    clear = gaussian_filter1d(folded / folded.mean(axis=1, keepdims=True), width, mode="wrap")
-    beat = int(np.dot(_WEIGHTS, np.log(clear + 1e-3)).argmax())
-    near = np.arange(beat - round(0.03 * _FRAMES), beat + round(0.03 * _FRAMES) + 1)
-    total = gaussian_filter1d(folded.sum(axis=0), 1.0, mode="wrap")
-    peak = near[total[near % count].argmax()]
-    before, here, after = total[(peak + np.array([-1, 0, 1])) % count]
-    bend = before - 2 * here + after
-    vertex = 0.5 * (before - after) / bend if bend else 0.0
-    return float((peak + 0.5 + vertex) / count % 1)
-
-
-def _folded(band: Floats, bpm: float, count: int) -> Floats:
-    """Lay all beats over one another: the mean onset strength in `count` parts of a beat."""
-    parts = (np.arange(len(band)) * (bpm / 60 / _FRAMES * count)).astype(int) % count
-    sums = np.bincount(parts, band, count)
-    folded: Floats = sums / np.maximum(1, np.bincount(parts, minlength=count))
-    return folded
-
-
-def _downbeat(kick: Floats, tones: Floats, bpm: float, offset: float) -> int:
-    """Guess which of `BAR` beats opens a bar: bass drums sound there and chords change."""
-    times = np.arange(offset, len(kick) / _FRAMES - 60 / bpm, 60 / bpm)
-    drum = gaussian_filter1d(kick, 0.01 * _FRAMES)[(times * _FRAMES).astype(int)]
-    columns = np.append(times, times[-1] + 60 / bpm) * _RATE / _CQT_HOP
-    edges = np.minimum(np.rint(columns).astype(int), tones.shape[1] - 1)
-    chords = np.add.reduceat(tones, edges, axis=1)[:, :-1]
-    chords /= np.linalg.norm(chords, axis=0) + 1e-9
-    change = np.zeros(len(times))
-    change[1:] = np.linalg.norm(np.diff(chords, axis=1), axis=0)
-    score = drum / (drum.std() + 1e-9) + change / (change.std() + 1e-9)
-    return int(np.argmax([score[beat::BAR].mean() for beat in range(BAR)]))
-
-
-# --- key: constant-Q magnitudes [bins, frames], `_FINENESS` bins a semitone, from C1 up -----
-
-
-def _tones(samples: Floats) -> Floats:
-    """Measure how loud each tone is, without drums: those are short, and broad in frequency."""
-    import librosa
-
-    magnitude = np.abs(
-        librosa.cqt(
-            samples,
-            sr=_RATE,
-            hop_length=_CQT_HOP,
-            fmin=librosa.note_to_hz("C1"),
-            n_bins=_OCTAVES * 12 * _FINENESS,
-            bins_per_octave=12 * _FINENESS,
-            tuning=_tuning(samples[: 30 * _RATE]),
-        )
-    )
-    held = median_filter(magnitude, (1, 9))
-    loud = np.log1p(10 * held / (np.percentile(held, 99) + 1e-9))
-    tones: Floats = np.maximum(0, loud - median_filter(loud, (2 * _FINENESS + 1, 1)))
-    return tones
-
-
-def _tuning(samples: Floats) -> float:
-    """Find by what part of a semitone the instruments are off 440 Hz."""
-    import librosa
-
-    pitches, strengths = librosa.piptrack(y=samples, sr=_RATE)
-    heard = pitches > 0
-    if not heard.any():
-        return 0.0
-    strong = heard & (strengths >= np.median(strengths[heard]))
-    return float(librosa.pitch_tuning(pitches[strong]))
-
-
-def _key(tones: Floats) -> str:
-    """Name the key whose profile correlates best with the tones of the song and of its bass."""
-    whole, bass = _chroma(tones), _chroma(tones[: _BASS_OCTAVES * 12 * _FINENESS])
-    if whole.std() <= _FLAT * whole.mean():
-        return ""
-    fits = {
-        f"{NAMES[tonic]} {mode}": _correlation(np.roll(profile, tonic), whole)
-        + _BASS * _correlation(np.roll(profile, tonic), bass)
-        for mode, profile in _PROFILES.items()
-        for tonic in range(12)
-    }
-    return max(fits, key=lambda key: fits[key])
-
-
-def _correlation(profile: Floats, chroma: Floats) -> float:
-    return float(np.corrcoef(profile, chroma)[0, 1]) if chroma.std() else 0.0
-
-
-def _chroma(tones: Floats) -> Floats:
-    """Sum each of the twelve tones over octaves and time; the sum of all is 1."""
-    semitone = (np.arange(len(tones)) + _FINENESS // 2) // _FINENESS % 12
-    chroma: Floats = np.bincount(semitone, tones.sum(axis=1), 12).astype(np.float64)
-    return chroma / (chroma.sum() or 1.0)
+        return resample(song, beats.RATE).samples.mean(axis=1)
+    with Reader(song, beats.RATE) as reader:
+        mono: Floats = np.concatenate([block.mean(axis=1) for block in reader.blocks()])
+        return mono

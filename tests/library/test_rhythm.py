@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from demo_song import score
+from drums import drifting, even, played
 from hypothesis import given
 from hypothesis import strategies as st
 from sounds import SONGS
@@ -131,13 +132,52 @@ def test_key_of_a_cadence(tonic: int, mode: str, cadence: list[tuple[int, ...]])
     assert analyse(played).key == f"{NAMES[tonic]} {mode}"
 
 
-def test_key_of_a_song_tuned_a_third_of_a_semitone_high() -> None:
-    played = chords([tuple(60 + tone for tone in chord) for chord in MAJOR])
-    slow = np.arange(0, len(played.samples) - 1, 2 ** (0.33 / 12))
-    high = np.stack(
-        [np.interp(slow, np.arange(len(played.samples)), side) for side in played.samples.T], axis=1
-    )
-    assert analyse(Audio(high.astype(np.float32))).key == "C major"
+ROCK = {"kick": "X.....x.X.......", "snare": "....X.......X...", "hat": "x.x.x.x.x.x.x.x."}
+GROOVES: dict[str, tuple[int, int, float, dict[str, str]]] = {
+    # metre, steps a beat, beats a minute, strokes of a bar
+    "rock": (4, 4, 118, ROCK),
+    "3/4": (3, 2, 100, {"kick": "X.....", "snare": "..x.x.", "hat": "x.x.x."}),
+    "6/8": (6, 3, 60, {"kick": "X.x...", "snare": "...X..", "hat": "xxxxxx"}),
+    "12/8": (12, 3, 70, {"kick": "X.....x.xx..", "snare": "...X.....X..", "hat": "xxxxxxxxxxxx"}),
+    "one-drop": (4, 2, 140, {"kick": "....X...", "snare": "....X...", "hat": "XoxoXoxo"}),
+    "shuffle": (4, 3, 120, {"kick": "X.....X..x..", "snare": "...X.....X..",
+        "hat": "x.xx.xx.xx.x"}),
+    "half time": (4, 4, 66, {"kick": "X.......X.x.....", "snare": "....X.......X...",
+        "hat": "x.x.x.x.x.x.x.x."}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("groove", GROOVES)
+def test_metre_and_tempo_of_a_groove(groove: str) -> None:
+    metre, grid, bpm, pattern = GROOVES[groove]
+    rhythm = analyse(played(pattern, grid, 40, even(bpm, 0.3)))
+    assert (rhythm.metre, rhythm.bpm) == (metre, pytest.approx(bpm, abs=0.02))
+    assert off_grid(rhythm, 0.3) < 0.01
+    assert rhythm.knots == ()
+
+
+@pytest.mark.parametrize(
+    ("groove", "slow", "fast"), [("rock", 118, 122), ("rock", 128, 122), ("6/8", 60, 62)]
+)
+def test_grid_follows_a_drummer(groove: str, slow: float, fast: float) -> None:
+    _, grid, _, pattern = GROOVES[groove]
+    when = drifting(slow, fast, 90, 0.3)
+    rhythm = analyse(played(pattern, grid, 90, when))
+    beats = when(np.arange(60 if groove == "6/8" else 160))
+    first = rhythm.beat_at(beats[0])
+    assert max(off_grid(rhythm, beat) for beat in beats) < 0.02
+    assert [round(rhythm.beat_at(beat) - first) for beat in beats] == list(range(len(beats)))
+    assert rhythm.bpm == pytest.approx((slow + fast) / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("cents", [-30, 33, 50])
+def test_tuning_is_found_and_leaves_the_key(cents: float) -> None:
+    song = chords([tuple(60 + tone for tone in chord) for chord in MAJOR])
+    time = np.arange(0, len(song.samples) - 1, 2 ** (cents / 1200))
+    other = [np.interp(time, np.arange(len(song.samples)), side) for side in song.samples.T]
+    rhythm = analyse(Audio(np.stack(other, axis=1).astype(np.float32)))
+    assert rhythm.key == "C major"
+    assert rhythm.tuning == pytest.approx(cents, abs=3)
 
 
 @pytest.mark.parametrize(

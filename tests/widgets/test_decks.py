@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
 import threading
 import time
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import av
 import numpy as np
@@ -17,7 +19,7 @@ import traitlets
 from stemlab import demo
 from stemlab.errors import AudioError, SettingError
 from stemlab.labs import decks
-from stemlab.library import sidecar
+from stemlab.library import grid, sidecar
 from stemlab.library.facts import Facts, find
 from stemlab.library.rhythm import NAMES, Rhythm
 from stemlab.library.songs import find_songs
@@ -25,14 +27,13 @@ from stemlab.library.store import Store
 from stemlab.separator import Separator
 from stemlab.sound.audio import RATE, Audio, load, save
 from stemlab.sound.stem_mp4 import read_stems
+from stemlab.widgets import __file__ as widgets
 from stemlab.widgets import source
 from stemlab.widgets.decks.console import CURVES, PRESETS, Deck, Decks
 from stemlab.widgets.decks.crate import Preparation
 from stemlab.widgets.parts.recorder import Recording
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+HOUSE = Path(widgets).parent
 TONE = Audio(np.full((44_100, 2), 0.1, np.float32))
 LONG = 240  # seconds that anything may take on a machine that does much else
 
@@ -241,3 +242,18 @@ def test_a_long_title_is_cut_to_what_a_file_may_be_called(title: str, tmp_path: 
     [path] = tmp_path.glob("*.wav")
     assert desk.note == f"Saved {path}"
     desk.close()
+
+
+def test_page_and_kernel_bend_time_alike() -> None:
+    knots = [(0.0, 0.0), (10.0, 10.2), (15.0, 15.0), (30.0, 31.0)]
+    times = [-3.0, 0.0, 4.2, 10.0, 14.9, 30.0, 40.0]
+    file = (HOUSE / "decks" / "grid.js").as_uri()
+    code = (
+        f'import {{ even, uneven }} from "{file}"; const knots = {json.dumps(knots)};'
+        "const both = (x) => [even(knots, x), uneven(knots, x)];"
+        f"console.log(JSON.stringify({times}.map(both)))"
+    )
+    command = ["node", "--input-type=module", "--no-warnings", "-e", code]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    here = np.stack([grid.even(knots, times), grid.uneven(knots, times)], axis=1)
+    assert np.allclose(json.loads(said), here)

@@ -92,12 +92,12 @@ function drawCues(pen, table, place, colour, ratio, height) {
  * @param {(seconds: number) => number} place @param {string} colour @param {number} height
  */
 function drawGrid(pen, table, from, to, place, colour, height) {
-  const { beat } = table;
+  const { beat, bar } = table;
   if (!beat) return;
-  const first = table.model.get("first_beat");
-  for (let k = Math.ceil((Math.max(0, from) - first) / beat); first + k * beat < Math.min(to, table.model.get("duration")); k++) {
-    const bar = ((k % 4) + 4) % 4 === 0;
-    fill(pen, colour, bar ? 0.75 : 0.3, Math.round(place(first + k * beat)), 0, bar ? 2 : 1, height);
+  const end = table.beats(Math.min(to, table.model.get("duration")));
+  for (let k = Math.ceil(table.beats(Math.max(0, from))); k < end; k++) {
+    const first = k % bar === 0;
+    fill(pen, colour, first ? 0.75 : 0.3, Math.round(place(table.second(k))), 0, first ? 2 : 1, height);
   }
 }
 

@@ -75,7 +75,7 @@ class Deck(StemPlayer):
 
     Attributes
     ----------
-    bpm, first_beat, key
+    bpm, first_beat, key, metre, tuning, knots
         As in `stemlab.library.rhythm.Rhythm`; assign to correct them.
     tempo
         Speed with the pitch kept: 1 as recorded, the fader reaches from 0.84 to 1.16.
@@ -116,6 +116,9 @@ class Deck(StemPlayer):
     _worklet = t.Unicode().tag(sync=True)  # the page has it from `Decks`
     bpm = t.Float(min=0).tag(sync=True)
     first_beat = t.Float().tag(sync=True)
+    metre = t.Enum((3, 4, 6, 12), 4).tag(sync=True)
+    tuning = t.Float().tag(sync=True)
+    knots = t.List(t.Tuple(t.Float(), t.Float())).tag(sync=True)
     key = t.Unicode().tag(sync=True)
     tempo = t.Float(1.0, min=0.5, max=2).tag(sync=True)
     semitones = t.Int(0, min=-6, max=6).tag(sync=True)
@@ -153,7 +156,7 @@ class Deck(StemPlayer):
             wanted = (not self.loudness, not self.bpm)
             told = (self.track, weakly(self._heard), *wanted)
             Thread(target=_listen, args=told, daemon=True).start()
-        self.observe(self._keep, ["bpm", "first_beat", "key"])
+        self.observe(self._keep, ["bpm", "first_beat", "key", "metre", "knots"])
         self.observe(self._keep_loudness, "loudness")
         self.observe(self._keep_prepared, ["cue", "cues", "trim", "last_loop"])
 
@@ -181,13 +184,23 @@ class Deck(StemPlayer):
     @property
     def rhythm(self) -> Rhythm:
         """Tempo, beats and key as they stand; assign another to correct them."""
-        return Rhythm(self.bpm, self.first_beat, self.key, float(self.bpm > 0))
+        return Rhythm(
+            self.bpm,
+            self.first_beat,
+            self.key,
+            float(self.bpm > 0),
+            self.metre,
+            self.tuning,
+            tuple(self.knots),
+        )
 
     @rhythm.setter
     def rhythm(self, rhythm: Rhythm) -> None:
         with self.hold_sync():
             # The tempo last: who sees it may correct the others.
-            self.key, self.first_beat, self.bpm = rhythm.key, rhythm.first_beat, rhythm.bpm
+            self.key, self.tuning = rhythm.key, rhythm.tuning
+            self.metre, self.knots = rhythm.metre, list(rhythm.knots)
+            self.first_beat, self.bpm = rhythm.first_beat, rhythm.bpm
 
     def blend(self, preset: str, beats: float = 0) -> None:
         """Have the page go over to one of `PRESETS` in some beats."""

@@ -14,7 +14,7 @@ import { SaveFace } from "./saving.js";
 
 const RATE = 44100;
 const SHOWN_TRAITS = [
-  "levels", "mutes", "solos", "playing", "owner", "loop", "overview", "bpm", "first_beat", "key", "tempo", "semitones", "synced",
+  "levels", "mutes", "solos", "playing", "owner", "loop", "overview", "bpm", "first_beat", "metre", "knots", "key", "tempo", "semitones", "synced",
   "cue", "cues", "last_loop", "quantise", "slip", "trim", "loudness", "autogain", "zoom", "eq", "kills", "filter", "pfl", "listening", "crossfader", "curve", "master", "beats", "folder", "songs", "preparing",
   "error", "out", "kind", "recording", "note",
 ].map((name) => `change:${name}`).join(" ");

@@ -2,6 +2,7 @@
 
 import { Deck } from "../engine/output.js";
 import { Player } from "../parts/transport.js";
+import { even, uneven } from "./grid.js";
 
 const SOON = 0.1; // seconds from a wish to a jump that must fall on time
 const BEND = 0.04; // by which a nudge is faster or slower
@@ -18,6 +19,7 @@ const LOST_FOR = 500; // once they last as many ms
 export const REACH = { min: 0.84, max: 1.16 }; // what the fader reaches
 const MOST = 18; // dB of gain by itself
 const SHORTEST = 0.02; // seconds of a loop
+const AGAIN = 500; // ms between two looks at the tempo of a partner that breathes
 const SETTLED = 300; // ms after a jump in which the reports of what was before have come
 
 /** What each preset makes of a stem's level. @type {Record<string, (stem: string) => number>} */
@@ -31,6 +33,9 @@ export const PRESETS = {
 };
 
 /** @typedef {{at: number, end?: number, name?: string, hue?: string, levels?: number[], mutes?: boolean[]}} Cue */
+
+/** Beats in a bar of each metre: 3/4, 4/4, 6/8 and 12/8. @type {Record<number, number>} */
+const BEATS = { 3: 3, 4: 4, 6: 2, 12: 4 };
 
 /** @param {number} value @param {number} span */
 const modulo = (value, span) => ((value % span) + span) % span;
@@ -212,6 +217,7 @@ export class Turntable extends Player {
     /** Where it was at a frame, when the loop began. @type {{seconds: number, frame: number} | null} */
     this.slipped = null;
     this.pulled = 0; // when to fall in with the partner, which went elsewhere; 0 is not at all
+    this.matched = 0; // when it last took the tempo of a partner whose own is not the same throughout
     this.inStep = 0; // when it was last on the partner's beat
     /** @type {number[]} */
     this.taps = [];
@@ -220,7 +226,7 @@ export class Turntable extends Player {
   start() {
     const { model } = this;
     model.on("change:tempo change:semitones change:synced", () => this.retune());
-    model.on("change:bpm change:first_beat", () => this.regrid());
+    model.on("change:bpm change:first_beat change:metre change:knots", () => this.regrid());
     model.on("change:eq change:kills", () => this.equalise());
     model.on("change:filter", () => this.channel.sweep(model.get("filter")));
     model.on("change:trim change:loudness", () => this.level());
@@ -277,12 +283,16 @@ export class Turntable extends Player {
     const time = performance.now();
     const { lead, deck } = this;
     if (!lead || !deck.playing || Math.abs(this.drift) < LOST) this.inStep = time;
+    if (lead && time - this.matched > AGAIN && (this.hurry !== 1 || lead.hurry !== 1)) {
+      this.matched = time;
+      this.match();
+    }
     if (!this.pulled || time < this.pulled || !lead?.deck.report.moving || !deck.report.moving) return;
     this.pulled = 0;
     this.fallIn();
   }
 
-  /** Seconds of a beat of the song as it was recorded, 0 if there is none. */
+  /** Seconds, even, of a beat of the song as it was recorded, 0 if there is none. */
   get beat() {
     const bpm = this.model.get("bpm");
     return bpm ? 60 / bpm : 0;
@@ -293,17 +303,38 @@ export class Turntable extends Player {
     return this.model.get("bpm") * this.model.get("tempo");
   }
 
+  /** Beats in a bar. */
+  get bar() {
+    return BEATS[this.model.get("metre")] ?? 4;
+  }
+
+  /** By how much it is faster here than on the whole, where its tempo is not the same throughout. */
+  get hurry() {
+    const knots = this.model.get("knots");
+    const now = this.deck.now();
+    return knots.length ? (even(knots, now + 1) - even(knots, now - 1)) / 2 : 1;
+  }
+
   /** Beats, with their fraction, from the first to a second of the song. @param {number} seconds */
   beats(seconds) {
-    return (seconds - this.model.get("first_beat")) / this.beat;
+    return (even(this.model.get("knots"), seconds) - this.model.get("first_beat")) / this.beat;
+  }
+
+  /** The second of the song at which a beat is played. @param {number} beat */
+  second(beat) {
+    return uneven(this.model.get("knots"), this.model.get("first_beat") + beat * this.beat);
+  }
+
+  /** The second of the song some beats, of half a second without a grid, after another. @param {number} seconds @param {number} beats */
+  later(seconds, beats) {
+    return this.beat ? this.second(this.beats(seconds) + beats) : seconds + beats / 2;
   }
 
   /** The beat nearest to a second of the song. @param {number} seconds */
   snap(seconds) {
     if (!this.beat) return seconds;
-    const first = this.model.get("first_beat");
-    const beat = Math.max(Math.round((seconds - first) / this.beat), Math.ceil(-first / this.beat));
-    return Math.min(first + beat * this.beat, this.model.get("duration"));
+    const beat = Math.max(Math.round(this.beats(seconds)), Math.ceil(this.beats(0)));
+    return Math.min(this.second(beat), this.model.get("duration"));
   }
 
   /** @param {number} seconds */
@@ -345,7 +376,8 @@ export class Turntable extends Player {
   behind(lead, seconds, frame) {
     const ratio = 2 ** Math.round(Math.log2(this.bpm / lead.bpm));
     const pace = Math.max(1, 1 / ratio); // beats of the faster for one of this deck
-    return { beats: lead.beats(lead.stretch.at(frame)) * ratio * pace - this.beats(seconds) * pace, pace };
+    const at = lead.stretch.at(frame);
+    return { beats: lead.beats(at) * ratio * pace - this.beats(seconds) * pace, pace, ratio, at };
   }
 
   /** The frame, soon, at which the lead's beat stands as a second of this song does. @param {number} seconds */
@@ -353,14 +385,16 @@ export class Turntable extends Player {
     const soon = this.stretch.soon();
     const { lead } = this;
     if (!lead) return soon;
-    const { beats, pace } = this.behind(lead, seconds, soon);
-    return Math.round(soon + (modulo(-beats, 1) / pace) * (60 / this.bpm) * this.deck.song.rate);
+    const { beats, pace, ratio, at } = this.behind(lead, seconds, soon);
+    const wait = (lead.later(at, modulo(-beats, 1) / pace / ratio) - at) / lead.model.get("tempo");
+    return Math.round(soon + wait * this.deck.song.rate);
   }
 
   /** Seconds of this song that bring it, where it is at a frame, onto the beat. @param {Turntable} lead @param {number} frame */
   gap(lead, frame) {
-    const { beats, pace } = this.behind(lead, this.stretch.at(frame), frame);
-    return ((modulo(beats + 0.5, 1) - 0.5) / pace) * this.beat;
+    const here = this.stretch.at(frame);
+    const { beats, pace } = this.behind(lead, here, frame);
+    return this.later(here, (modulo(beats + 0.5, 1) - 0.5) / pace) - here;
   }
 
   /** Seconds of this song by which it is off the lead's beat; 0 without a lead, and while one of them jumps. */
@@ -400,7 +434,7 @@ export class Turntable extends Player {
   /** The tempo for the partner's beats, or for half or twice as many where that is nearer; 0 if one of both has none. */
   get matching() {
     if (!this.partner?.beat || !this.beat) return 0;
-    const ratio = this.partner.bpm / this.model.get("bpm");
+    const ratio = (this.partner.bpm * this.partner.hurry) / (this.model.get("bpm") * this.hurry);
     return ratio * 2 ** -Math.round(Math.log2(ratio));
   }
 
@@ -483,18 +517,18 @@ export class Turntable extends Player {
   /** @param {number} beats forward, or backward where negative */
   beatJump(beats) {
     const soon = this.deck.playing ? this.stretch.soon() : 0;
-    let way = beats * (this.beat || 0.5);
     const here = this.stretch.at(soon);
-    while (here + way < 0) way += this.beat || 0.5;
+    let way = beats;
+    while (this.later(here, way) < 0) way += 1;
     const loop = this.model.get("loop");
-    if (loop.length === 2) this.set({ loop: loop.map((/** @type {number} */ edge) => edge + way) });
-    this.jump(here + way, soon);
+    if (loop.length === 2) this.set({ loop: loop.map((/** @type {number} */ edge) => this.later(edge, way)) });
+    this.jump(this.later(here, way), soon);
   }
 
   /** Beats of the loop, 0 without one. */
   get looped() {
     const [a, b] = this.model.get("loop");
-    return b > a && this.beat ? (b - a) / this.beat : 0;
+    return b > a && this.beat ? this.beats(b) - this.beats(a) : 0;
   }
 
   /** Begins a loop at what is heard; `loopOut` closes it. */
@@ -548,11 +582,10 @@ export class Turntable extends Player {
   beatLoop(beats) {
     if (!this.beat) return;
     if (Math.abs(this.looped - beats) < 0.01) return this.endLoop();
-    const first = this.model.get("first_beat");
     const now = this.deck.now();
     const inside = this.looped && now < this.model.get("loop")[1];
-    const a = inside ? this.model.get("loop")[0] : Math.max(0, first + Math.floor((now - first) / this.beat + 0.05) * this.beat);
-    this.setLoop(a, a + beats * this.beat);
+    const a = inside ? this.model.get("loop")[0] : Math.max(0, this.second(Math.floor(this.beats(now) + 0.05)));
+    this.setLoop(a, this.later(a, beats));
   }
 
   /** A tap on the beat: two or more tell tempo and grid. */
@@ -564,7 +597,7 @@ export class Turntable extends Player {
     const count = this.taps.length - 1;
     if (!count) return;
     const [beat, start] = line(this.taps);
-    this.set({ bpm: 60 / beat, first_beat: modulo(start, 4 * beat) });
+    this.set({ bpm: 60 / beat, first_beat: modulo(start, this.bar * beat), knots: [] });
   }
 
   /** @param {number} factor */
@@ -579,7 +612,8 @@ export class Turntable extends Player {
 
   /** Says that what is heard is the first beat of a bar. */
   downbeat() {
-    this.set({ first_beat: this.beat ? modulo(this.deck.now(), 4 * this.beat) : this.deck.now() });
+    const now = even(this.model.get("knots"), this.deck.now());
+    this.set({ first_beat: this.beat ? modulo(now, this.bar * this.beat) : now });
   }
 
   /** Goes over to a preset in some beats. @param {string} preset @param {number} beats */
