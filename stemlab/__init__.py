@@ -67,9 +67,13 @@ def __dir__() -> list[str]:
 
 
 def separate(
-    song: str | Path | Audio, progress: Callable[[float], object] | None = None
+    song: str | Path | Audio,
+    progress: Callable[[float], object] | None = None,
+    *,
+    model: StemModel | str | Path | None = None,
 ) -> Separation:
-    """Separate a song with the default model; see `stemlab.separator.Separator.separate`."""
+    """Separate a song with a model, by default the best; see `Separator.separate`."""
+    from stemlab.model import DEFAULT
     from stemlab.separator import Separator
 
-    return Separator().separate(song, progress)
+    return Separator(model or DEFAULT).separate(song, progress)

@@ -346,11 +346,12 @@ def lab(
         ),
     ] = Path("notebooks"),
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    port: Annotated[int | None, typer.Option(help="Port; by default a free one.")] = None,
 ) -> None:
     """Open JupyterLab on the notebooks."""
     from stemlab.lab import open_lab
 
-    open_lab(folder, browser=browser)
+    open_lab(folder, browser=browser, port=port)
 
 
 SongArgument = typer.Argument(exists=True, dir_okay=False, resolve_path=True, help="A song.")

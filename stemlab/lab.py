@@ -47,7 +47,7 @@ APP = (
 )
 
 
-def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
+def open_lab(folder: Path, *, browser: bool = True, port: int | None = None) -> NoReturn:
     """Become JupyterLab on the notebooks.
 
     Parameters
@@ -56,6 +56,8 @@ def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
         Where the notebooks are; those that are not there yet are copied in, none is overwritten.
     browser
         Open the first notebook in a browser.
+    port
+        Where it is served; by default one that is free.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def open_lab(folder: Path, *, browser: bool = True) -> NoReturn:
     options = [f"--notebook-dir={folder.resolve()}", *OFFLINE, unseen()]
     options += [f"--LabApp.default_url=/lab/tree/{FIRST}"]
     _look_here_first("JUPYTER_CONFIG_PATH", CONFIG)
-    _become("jupyterlab", options, browser=browser)
+    _become("jupyterlab", options, browser=browser, port=port)
 
 
 def unseen() -> str:
@@ -94,9 +96,10 @@ def _look_here_first(variable: str, folder: Path) -> None:
     os.environ[variable] = os.pathsep.join(places)
 
 
-def _become(module: str, options: list[str], *, browser: bool) -> NoReturn:
+def _become(module: str, options: list[str], *, browser: bool, port: int | None) -> NoReturn:
     """Let a server take over, signals and all."""
     options += [] if browser else ["--no-browser"]
+    options += [f"--ServerApp.port={port}"] if port else []
     options += ["--allow-root"] if _is_root() else []  # as in a container; Jupyter would refuse
     os.chdir(FOLDER)
     command = python("-m", module, *options)
@@ -129,10 +132,9 @@ def open_decks(songs: Sequence[Path], *, browser: bool = True, port: int | None 
     if find_spec("voila") is None:
         raise SettingError("Voilà is not installed; pip install 'stemlab[lab]'")
     options = [f"--ServerApp.root_dir={Path(__file__).parent / 'labs'}", *APP]
-    options += [f"--ServerApp.port={port}"] if port else []
     _look_here_first("JUPYTER_PATH", PAGES)
     os.environ["STEMLAB_DECKS"] = json.dumps([str(song.resolve()) for song in songs])
-    _become("jupyter_server", options, browser=browser)
+    _become("jupyter_server", options, browser=browser, port=port)
 
 
 def copy_notebooks(folder: Path) -> None:

@@ -171,7 +171,7 @@ class Separator:
         return (self.stft, self.exponent, *windows, self.extension)
 
     @property
-    def context(self) -> int:
+    def lead_in(self) -> int:
         """Samples at the start of a stream inside a song that differ from the whole song's.
 
         Their windows lack the past, they lack the cross-fade with the window before and the overlap
@@ -238,7 +238,7 @@ class Separator:
         """Separate sound as it comes.
 
         A stream may start inside a song: at a multiple of `step`, given what is `before` that
-        place, it yields what the whole song's stream does after its first `context` samples.
+        place, it yields what the whole song's stream does after its first `lead_in` samples.
 
         Parameters
         ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -39,14 +40,17 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_the_lab_opens_on_the_first_notebook_and_asks_nobody(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
     command = [sys.executable, "-m", "stemlab", "lab", str(tmp_path), "--no-browser"]
+    command += ["--port", port]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
     try:
         address = next(
             found[0] for line in server.stderr if (found := re.search(r"http://\S+token=\w+", line))
         )
-        assert f"/lab/tree/{FIRST}" in address
+        assert f":{port}/lab/tree/{FIRST}" in address
         page = fetched(address)
         assert '"news": {"disabled": true}' in page
         asked = address.replace(f"lab/tree/{FIRST}", f"lab/api/settings/{NOTICES}")

@@ -125,9 +125,9 @@ def test_blocks_follow_each_other_and_their_masks_made_them(
 
 
 def test_stream_may_start_inside_a_song(separator: Separator, music: Samples) -> None:
-    start, settled = separator.step, separator.step + separator.context
+    start, settled = separator.step, separator.step + separator.lead_in
     later = stems_of(separator, [music[start:]], before=music[:start])
-    assert alike(later[:, separator.context :], stems_of(separator, [music])[:, settled:])
+    assert alike(later[:, separator.lead_in :], stems_of(separator, [music])[:, settled:])
 
 
 def test_first_block_needs_less_than_two_windows(separator: Separator, music: Samples) -> None:
@@ -243,9 +243,9 @@ def test_a_mask_sees_no_further_than_the_lookahead(separator: Separator, music: 
 
 def test_stream_with_a_past_may_start_inside_a_song(separator: Separator, music: Samples) -> None:
     near = Separator(separator.model, past=64, lookahead=128, overlap=64)
-    start, settled = near.step, near.step + near.context
+    start, settled = near.step, near.step + near.lead_in
     later = stems_of(near, [music[start:]], before=music[:start])
-    assert alike(later[:, near.context :], stems_of(near, [music])[:, settled:])
+    assert alike(later[:, near.lead_in :], stems_of(near, [music])[:, settled:])
 
 
 def test_separate_gives_stems_by_name_and_reports_progress(separator: Separator) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+from stemlab.research.account import STEPS_HELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +89,9 @@ def _latency(account: Account) -> str:
         "compute": account.compute,
     }
     words = {name: f"{name} {duration(seconds)}" for name, seconds in parts.items()}
-    total = f"Latency {duration(account.latency)}"
+    words["buffer"] += f" ({STEPS_HELD} steps of {duration(account.step)} and a block)"
+    total = f"Latency {duration(account.algorithmic)}"
+    worst = f"{duration(account.latency)} at worst as a stream, with buffer and compute"
     bars = "".join(
         f'<span style="flex: {seconds:.6f}; background: {HUES[name]}" title="{words[name]}"></span>'
         for name, seconds in parts.items()
@@ -95,9 +100,9 @@ def _latency(account: Account) -> str:
         f'<span class="part" style="--hue: {HUES[name]}">{text}</span>'
         for name, text in words.items()
     )
-    said = f"{total}: {', '.join(words.values())}"
+    said = f"{total}; {worst}: {', '.join(words.values())}"
     return (
-        f"<div><b>{total}</b>, algorithmic {duration(account.algorithmic)} (window + look-ahead)"
+        f"<div><b>{total}</b> (algorithmic: window + look-ahead); {worst}"
         f'</div><div class="bar" role="img" aria-label="{said}">{bars}</div><div>{legend}</div>'
     )
 
@@ -130,8 +135,21 @@ def _table(sdr: Sdrs, ceilings: Mapping[str, Sdrs], before: Sdrs) -> str:
 
 
 def _row(stem: str, own: float, ceilings: Mapping[str, Sdrs], before: float | None) -> str:
-    change = "" if before is None else f" ({own - before:+.2f})".replace("-", "−")
+    gain = math.nan if before is None else own - before
+    change = "" if math.isnan(gain) else f" ({gain:+.2f})".replace("-", "−")
     best = [found[stem] for found in ceilings.values()]
-    cells = "".join(f"<td>{value:.2f}</td>" for value in best)
-    gap = f"<td>{max(best) - own:.2f}</td>" if best else ""
-    return f'<tr><th scope="row">{stem}</th><td class="own">{own:.2f}{change}</td>{cells}{gap}</tr>'
+    cells = "".join(f"<td>{_decibels(value)}</td>" for value in best)
+    gap = f"<td>{_decibels(max(best) - own)}</td>" if best else ""
+    return (
+        f'<tr><th scope="row">{stem}</th><td class="own">{_decibels(own)}{change}</td>'
+        f"{cells}{gap}</tr>"
+    )
+
+
+def _decibels(value: float) -> str:
+    """Write an SDR; that of a silent stem is none.
+
+    >>> _decibels(5.678), _decibels(float("nan"))
+    ('5.68', '–')
+    """
+    return "–" if math.isnan(value) else f"{value:.2f}"

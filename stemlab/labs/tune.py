@@ -37,7 +37,7 @@ START = 12 * 4 * 60 / 106
 
 WINDOWS = ("hann", "hamming", "blackman", "cosine", "boxcar", "kaiser 8.6", "tukey 0.5")
 PRECISIONS = {"as in the file": 0, **{f"{bits}-bit weights": bits for bits in (6, 5, 4, 3)}}
-LABELS = {"n_fft": "window", "window": "shape", "past": "context", "lookahead": "look-ahead"}
+LABELS = {"n_fft": "window", "window": "shape", "lookahead": "look-ahead"}
 COLUMNS = (
     {
         "Transform and masks": ("n_fft", "hop", "window", "exponent", "extension"),

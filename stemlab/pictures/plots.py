@@ -32,7 +32,7 @@ AXES = {
     "n_fft": "window in samples",
     "hop": "hop in samples",
     "exponent": "mask exponent",
-    "past": "context in frames",
+    "past": "past in frames",
     "lookahead": "look-ahead in frames",
     "overlap": "overlap in frames",
 }

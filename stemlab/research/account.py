@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from stemlab.spectral import Samples
 
 
+# Steps of the model that a stream holds: the one that fills, and the next two, which are read while
+# the model runs and while its masks become sound.
+STEPS_HELD = 3
+
+
 @dataclass(frozen=True)
 class Account:
     """What it costs to separate a stream with some settings, measured on this machine.
@@ -32,9 +37,10 @@ class Account:
     lookahead
         Seconds of sound that the model wants to hear after a frame.
     buffer
-        Seconds that a sample may wait at worst for others to go on together: until a step of the
-        model is full, and the next two, read while the model runs and while its masks become sound;
-        in the blocks that a stream takes in; in the blocks of whoever plays it.
+        Seconds that a sample may wait at worst for others to go on together: in `STEPS_HELD` steps
+        of the model; in the blocks that a stream takes in; in the blocks of whoever plays it.
+    step
+        Seconds of sound from one window of the model to the next.
     compute
         Seconds of work for one step of the model, all stages.
     speed
@@ -55,6 +61,7 @@ class Account:
     window: float
     lookahead: float
     buffer: float
+    step: float
     compute: float
     speed: float
     cpu: float
@@ -150,7 +157,8 @@ def measure(
     return stems, Account(
         window=window_latency(separator),
         lookahead=separator.lookahead * separator.model.card.hop / rate,
-        buffer=(3 * separator.step + separator.batch + block) / rate,
+        buffer=(STEPS_HELD * separator.step + separator.batch + block) / rate,
+        step=step,
         compute=wall / runs,
         speed=runs * step / wall,
         cpu=cpu / (runs * step),

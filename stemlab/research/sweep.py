@@ -47,8 +47,8 @@ SETTINGS = (
     "runtime", "threads",
 )  # fmt: skip
 COSTS = (
-    "window_latency", "lookahead_latency", "buffer", "compute", "algorithmic", "latency", "speed",
-    "cpu", "memory", "conservation", "nola", "cola",
+    "window_latency", "lookahead_latency", "buffer", "step", "compute", "algorithmic", "latency",
+    "speed", "cpu", "memory", "conservation", "nola", "cola",
 )  # fmt: skip
 COLUMNS = (
     "song", "start", "estimate", "stem", *SETTINGS, *METRICS, *COSTS, "error",

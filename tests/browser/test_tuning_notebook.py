@@ -45,7 +45,7 @@ MOVES = {
     "threads": ("press", "PageDown", False),
     "look-ahead": ("press", "PageUp", False),
     "overlap": ("press", "PageDown", False),
-    "context": ("press", "PageUp", False),
+    "past": ("press", "PageUp", False),
     "start": ("press", "PageUp", True),
     "model": ("choose", "stemlab-4-fast", True),
 }

@@ -256,20 +256,30 @@ def test_windows_are_spelt_as_scipy_does() -> None:
 
 def account(**values: Any) -> Account:
     known = {
-        "window": 0.1, "lookahead": 0.2, "buffer": 1.5, "compute": 0.25, "speed": 3.0, "cpu": 0.2,
-        "memory": 300 << 20, "conservation": -140.0, "nola": 0.5, "cola": False,
+        "window": 0.1, "lookahead": 0.2, "buffer": 1.5, "step": 0.4, "compute": 0.25,
+        "speed": 3.0, "cpu": 0.2, "memory": 300 << 20, "conservation": -140.0, "nola": 0.5,
+        "cola": False,
     }  # fmt: skip
     return Account(**(known | values))
 
 
 def test_the_bill_names_each_part_of_latency_and_its_share() -> None:
     text = bill(account(), {}, {})
-    assert 'aria-label="Latency 2.05 s: window 100 ms, look-ahead 200 ms, buffer 1.50 s' in text
+    assert 'aria-label="Latency 300 ms; 2.05 s at worst' in text
+    assert "window 100 ms, look-ahead 200 ms, buffer 1.50 s (3 steps of 400 ms and a block)" in text
     shares = [float(share) for share in re.findall(r"flex: ([\d.]+)", text)]
     assert shares == [0.1, 0.2, 1.5, 0.25]
-    assert "algorithmic 300 ms" in text
+    assert "<b>Latency 300 ms</b> (algorithmic: window + look-ahead)" in text
     for words in ("3.0 × real time", "300 MiB", "NOLA 0.50, COLA no", "−140 dB", "no SDR"):
         assert words in text
+
+
+def test_a_silent_stem_has_a_dash_for_its_sdr() -> None:
+    silent = {"bass": float("nan")}
+    for before in (None, {"bass": 5.0}):
+        text = bill(account(), silent, {"IRM": silent}, before)
+        assert "nan" not in text
+        assert text.count("–") == 3
 
 
 def test_the_bill_tells_masks_from_grid() -> None:

@@ -189,8 +189,8 @@ class Producer:
         if not len(unfinished):
             return None
         target = int(waiting[0] if len(waiting) else unfinished[0])
-        start = max(0, target * BLOCK - separator.context) // separator.step * separator.step
-        return Run(start, self._track.length, target, start + separator.context if start else 0)
+        start = max(0, target * BLOCK - separator.lead_in) // separator.step * separator.step
+        return Run(start, self._track.length, target, start + separator.lead_in if start else 0)
 
     def _leave(self, stop: int, target: int) -> bool:
         """Whether the stream, having come to sample `stop`, should end here."""
