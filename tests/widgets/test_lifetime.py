@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SETUP = """
-import gc, json, os, threading, ipywidgets, numpy as np, psutil
+import gc, json, os, threading, time, ipywidgets, numpy as np, psutil
 from stemlab import demo
 from stemlab.labs.decks import decks
 from stemlab.labs.experiment import Experiment, Outcome
@@ -24,9 +24,10 @@ from stemlab.sound.audio import Audio
 from stemlab.widgets.decks.console import Deck, Decks
 from stemlab.widgets.maskview import MaskView
 from stemlab.widgets.paint import PaintMask
-from stemlab.widgets.parts import lifetime
+from stemlab.widgets.parts import feed, lifetime
 from stemlab.widgets.player import StemPlayer
 
+feed.NICE = 0  # else a busy machine lets it wait
 stems = {name: Audio(np.full((44_100, 2), 0.1, np.float32)) for name in ("vocals", "drums")}
 picture = Picture.of(np.ones((40, 2049, 2), np.complex64))
 
@@ -41,6 +42,8 @@ def slider():
 
 def count():
     process = psutil.Process()
+    while any(t.name == "stemlab end" for t in threading.enumerate()):
+        time.sleep(0.05)
     ours = [t for t in threading.enumerate() if t.name.startswith("stemlab")]
     return {
         "widgets": len(lifetime._alive),

@@ -9,8 +9,10 @@ from __future__ import annotations
 import atexit
 import gc
 import re
+from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod, WeakSet
 
@@ -76,12 +78,10 @@ def _end_all() -> None:
 
 
 def _end_lost() -> None:
-    while True:
-        try:
-            widget = _lost.get_nowait()
-        except Empty:
-            return
-        Fleeting.close(widget)  # not its parts, which may be shown
+    with suppress(Empty):
+        while True:
+            Fleeting.close(_lost.get_nowait())  # not its parts, which may be shown
+    gc.collect()
 
 
 @cache
@@ -123,9 +123,8 @@ class _Cells:
     def _finish(self, _result: Any) -> None:
         if self._let_go():
             gc.collect()  # they come back to be ended
-            _end_lost()
-            gc.collect()
-        _end_lost()
+        if not _lost.empty():  # a window of the model may be under way: nobody shall wait for it
+            Thread(target=_end_lost, name="stemlab end", daemon=True).start()
 
     def _let_go(self) -> bool:
         """Let go of widgets that are not shown; return whether there are any."""
