@@ -240,7 +240,8 @@ def warm_up() -> None:
 def _mono(song: Audio | str | os.PathLike[str]) -> Floats:
     """Return a song's mono samples at `beats.RATE`."""
     if isinstance(song, Audio):
-        return resample(song, beats.RATE).samples.mean(axis=1)
+        whole: Floats = resample(song, beats.RATE).samples.mean(axis=1)
+        return whole
     with Reader(song, beats.RATE) as reader:
         mono: Floats = np.concatenate([block.mean(axis=1) for block in reader.blocks()])
         return mono

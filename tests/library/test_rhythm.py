@@ -17,7 +17,8 @@ from sounds import SONGS
 
 from stemlab import demo
 from stemlab.errors import AudioError, SettingError
-from stemlab.library.rhythm import NAMES, SPAN, Rhythm, analyse, tap
+from stemlab.library.keys import NAMES
+from stemlab.library.rhythm import SPAN, Rhythm, analyse, tap
 from stemlab.sound.audio import RATE, Audio, Reader, save
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ GROOVES: dict[str, tuple[int, int, float, dict[str, str]]] = {
 def test_metre_and_tempo_of_a_groove(groove: str) -> None:
     metre, grid, bpm, pattern = GROOVES[groove]
     rhythm = analyse(played(pattern, grid, 40, even(bpm, 0.3)))
-    assert (rhythm.metre, rhythm.bpm) == (metre, pytest.approx(bpm, abs=0.02))
+    assert rhythm.metre == metre
+    assert rhythm.bpm == pytest.approx(bpm, abs=0.02)
     assert off_grid(rhythm, 0.3) < 0.01
     assert rhythm.knots == ()
 
@@ -163,7 +165,7 @@ def test_grid_follows_a_drummer(groove: str, slow: float, fast: float) -> None:
     _, grid, _, pattern = GROOVES[groove]
     when = drifting(slow, fast, 90, 0.3)
     rhythm = analyse(played(pattern, grid, 90, when))
-    beats = when(np.arange(60 if groove == "6/8" else 160))
+    beats = when(np.arange(60.0 if groove == "6/8" else 160.0))
     first = rhythm.beat_at(beats[0])
     assert max(off_grid(rhythm, beat) for beat in beats) < 0.02
     assert [round(rhythm.beat_at(beat) - first) for beat in beats] == list(range(len(beats)))

@@ -21,7 +21,8 @@ from stemlab.errors import AudioError, SettingError
 from stemlab.labs import decks
 from stemlab.library import grid, sidecar
 from stemlab.library.facts import Facts, find
-from stemlab.library.rhythm import NAMES, Rhythm
+from stemlab.library.keys import NAMES
+from stemlab.library.rhythm import Rhythm
 from stemlab.library.songs import find_songs
 from stemlab.library.store import Store
 from stemlab.separator import Separator
