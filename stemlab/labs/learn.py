@@ -246,7 +246,7 @@ class Lesson(Experiment):
             "context": steps("frames before and after", [0, 1, 2, 4, 8], 0),
             "log": menu("levels", ["linear", "logarithmic"]),
         }
-        button = ipywidgets.Button(description="Train", icon="play")
+        button = ipywidgets.Button(description="Train")
         button.on_click(lambda _: self.train())
         controls = {
             "music": menu("hear", list(PIECES)),

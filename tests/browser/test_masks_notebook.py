@@ -265,8 +265,30 @@ def test_phase(lesson: Notebook) -> None:
     step.changes()
 
 
+def test_separators_by_hand(lesson: Notebook) -> None:
+    for index, code in ((5, "try_mask(excerpt, drums"), (6, "try_mask(excerpt, voice")):
+        step = Step(lesson, index, code)
+        step.press("the oracle's")
+        step.changes()
+        step.press("mine")
+        step.changes()
+
+
+def test_a_network_of_ones_own(lesson: Notebook) -> None:
+    """It is heard, seen and drawn while it learns."""
+    step = Step(lesson, 7, "learn.learn()")
+    step.press("Train")
+    step.changes()
+    step.changes()
+    step.choose("hear", "music it has not heard")
+    step.changes()
+    step.cell.get_by_text("6 s, 1 frame, linear").wait_for()
+    step.cell.screenshot(path=OUT / "masks-learn.png")
+    lesson.run("steps[7].close()")
+
+
 def test_the_network_answers_frame_by_frame(lesson: Notebook) -> None:
-    step = Step(lesson, 5, "explore.network")
+    step = Step(lesson, 8, "explore.network")
     step.slider("frames arrived").press("Home")
     step.falls_silent()
     step.changes("picture")
@@ -275,7 +297,7 @@ def test_the_network_answers_frame_by_frame(lesson: Notebook) -> None:
 
 
 def test_bleeding_is_predicted_then_heard(lesson: Notebook) -> None:
-    step = Step(lesson, 6, "explore.bleed")
+    step = Step(lesson, 9, "explore.bleed")
     assert np.abs(step.sound).max() < 1
     step.slider("my guess").press("ArrowLeft")
     step.changes("picture")
@@ -288,7 +310,7 @@ def test_bleeding_is_predicted_then_heard(lesson: Notebook) -> None:
 
 
 def test_stems_sum_to_the_mix_until_masks_are_spoilt(lesson: Notebook) -> None:
-    step = Step(lesson, 7, "explore.sums")
+    step = Step(lesson, 10, "explore.sums")
     step.press("Solo missing")
     step.falls_silent()
     step.press("each mask squared")
@@ -298,7 +320,7 @@ def test_stems_sum_to_the_mix_until_masks_are_spoilt(lesson: Notebook) -> None:
 
 
 def test_fewer_bits(lesson: Notebook) -> None:
-    step = Step(lesson, 8, "explore.precision")
+    step = Step(lesson, 11, "explore.precision")
     step.slider("bits per weight").press("Home")
     step.changes()
     step.choose("stem", "drums")
@@ -310,9 +332,9 @@ def test_fewer_bits(lesson: Notebook) -> None:
 
 def test_blind(lesson: Notebook) -> None:
     def value(name: str) -> str:
-        return lesson.run(f"print(steps[9].controls['{name}'].value)").strip()
+        return lesson.run(f"print(steps[12].controls['{name}'].value)").strip()
 
-    step = Step(lesson, 9, "explore.blind")
+    step = Step(lesson, 12, "explore.blind")
     assert value("pair") == "8 bits against 2"
     assert not step.cell.locator(".stemlab-player .wave canvas").first.is_visible()
     assert step.cell.get_by_role("button", name="Loop start").inner_text() not in "ABX"
@@ -320,7 +342,7 @@ def test_blind(lesson: Notebook) -> None:
     step.changes("sound")
     trial = int(value("trial"))
     step.press("X is A")
-    lesson.eventually("steps[9].controls['trial'].value", str(trial + 1))
+    lesson.eventually("steps[12].controls['trial'].value", str(trial + 1))
     step.cell.get_by_text(f"of {trial} so far").wait_for()
     step.choose("stem", "drums" if value("stem") == "other" else "other")
     step.changes("sound")
