@@ -8,7 +8,7 @@ NODE := node_modules/.installed
 lab: .venv/lab
 	$(BIN)/stemlab lab notebooks
 
-test: .venv/dev
+test: .venv/dev $(NODE)
 	$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m pytest tests/browser --durations=10; browser=$$?; \
 	$(BIN)/python -m pytest --ignore=tests/browser --durations=10 && exit $$browser

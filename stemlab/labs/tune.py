@@ -52,7 +52,7 @@ CSS = """<style>
 .stemlab-tune { overflow: hidden; }
 .stemlab-tune .stemlab-player .overview { height: 44px; margin-bottom: 6px; }
 .stemlab-tune .stemlab-player .row { padding-block: 2px; }
-.stemlab-tune h4 { margin: 4px 0 0; }
+.stemlab-tune h2 { margin: 4px 0 0; font-size: 1em; }
 .stemlab-tune .widget-html { width: auto; height: auto; }
 .stemlab-tune .widget-html-content { line-height: 1.4; white-space: normal; }
 .stemlab-tune .widget-readout { min-width: 34px; }
@@ -207,7 +207,7 @@ class Tune(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has n
         )
 
     def _group(self, title: str, names: tuple[str, ...]) -> list[ipywidgets.Widget]:
-        parts = [ipywidgets.HTML(f"<h4>{title}</h4>")]
+        parts = [ipywidgets.HTML(f"<h2>{title}</h2>")]
         for name in names:
             self._told[name].add_class("stemlab-fault")
             parts += [self.controls[name], self._told[name]]

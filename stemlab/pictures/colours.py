@@ -33,9 +33,9 @@ MAGMA_KNOTS = bytes.fromhex(
     "c23b75 d9466b ec5860 f7725c fc8e64 feaa74 fec68a fde2a3 fcfdbf"
 )
 
-# Lightness of the empty mask on a dark and on a light page, and how much darker than the stem's
-# hue the full one is on a light page.
-NIGHT, DAY, SHADE = 0.16, 0.985, 0.06
+# Lightness of the empty mask on a dark and on a light page, the least of the full one on a dark
+# page, and how much darker than the stem's hue it is on a light page.
+NIGHT, DAY, GLOW, SHADE = 0.16, 0.985, 0.60, 0.06
 
 # Ottosson, "A perceptual color space for image processing" (2020).
 RGB_TO_LMS = np.array(
@@ -93,7 +93,7 @@ def ramp(hue: str, *, dark: bool) -> Table:
     """
     full = oklab(np.frombuffer(bytes.fromhex(hue[1:]), np.uint8) / 255)
     empty = np.array([NIGHT if dark else DAY, 0, 0])
-    full[0] -= 0 if dark else SHADE
+    full[0] = max(full[0], GLOW) if dark else full[0] - SHADE
     line = empty + (full - empty) * np.linspace(0, 1, 256)[:, None]
     return (_srgb(line) * 255).round().astype(np.uint8)
 

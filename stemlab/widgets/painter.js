@@ -20,13 +20,14 @@ const TITLE_FONT = "600 15px system-ui, sans-serif";
 
 /**
  * Panels of a canvas: mixture and heard beside the masks, or all in one column where it is narrow.
- * @param {number} width @param {number} stems @returns {{panels: Panel[], height: number}}
+ * @param {number} width @param {number} stems @param {boolean} low whether it shares one screen with the faders
+ * @returns {{panels: Panel[], height: number}}
  */
-function layout(width, stems) {
+function layout(width, stems, low) {
   const { left, right, top, bottom, gap } = MARGIN;
   const wide = width >= WIDE;
   const w = wide ? width / 2 - left - right : width - left - right;
-  const tall = wide ? Math.max(236, 42 * stems) : 180;
+  const tall = wide ? Math.max(low ? 132 : 236, (low ? 34 : 42) * stems) : 180;
   const both = 2 * tall + gap;
   const h = wide ? (both - (stems - 1) * gap) / stems : 110;
   const masks = { x: wide ? width / 2 + left : left, y: wide ? top : top + both + gap };
@@ -88,7 +89,7 @@ export class Painter {
     this.strip = null;
     this.gathered = { version: -1, at: 0, end: 0 };
     this.rolling = model.get("live");
-    const { panels, height } = layout(WIDE, this.stems.length);
+    const { panels, height } = layout(WIDE, this.stems.length, false);
     this.panels = panels;
     this.size = { width: WIDE, height };
     this.theme = themeOf(canvas);
@@ -96,7 +97,7 @@ export class Painter {
 
   /** Take the size and colours of the page. @param {number} width px @param {HTMLElement} root */
   resize(width, root) {
-    const { panels, height } = layout(width, this.stems.length);
+    const { panels, height } = layout(width, this.stems.length, Boolean(root.closest(".stemlab-compact")));
     const { canvas } = this;
     this.size = { width, height };
     this.panels = panels;

@@ -3,13 +3,18 @@
 import { audio, page } from "./engine/output.js";
 import { button, clock, drawBars, drawSong, element, frames, height, meter, percent, press, say, slider, waveform } from "./parts/controls.js";
 import { keepKeys } from "./parts/keys.js";
+import { nameSliders } from "./parts/names.js";
 import { LEVEL, showFaders, stemRow } from "./parts/faders.js";
+import { stayAtTop } from "./parts/top.js";
 import { Player } from "./parts/transport.js";
 
 /**
  * @typedef {import("@anywidget/types").AnyModel<any>} Model
  * @typedef {import("./parts/faders.js").Field} Field
  */
+
+// The overview is a slider to the keyboard: its arrows are the player's own.
+const SEEKER = { role: "slider", tabindex: "0", "aria-label": "Position in the song", "aria-valuemin": "0" };
 
 /** The face of a player. */
 class Face {
@@ -26,13 +31,23 @@ class Face {
     this.waves = [this.wave("overview"), ...player.stems.map(() => this.wave("lane"))];
     this.rows = player.stems.map((stem, s) => this.row(stem, s));
     this.root = element("div", {
-      class: "stemlab-player", tabindex: "0", role: "group", "aria-label": `Player: ${this.model.get("title")}`,
+      class: "stemlab-player", tabindex: "0", role: "group", "aria-label": `Player: ${this.model.get("title")}. Up and down choose a stem, left and right seek.`,
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
       onpointerdown: (/** @type {Event} */ event) => this.focus(event),
     }, this.transport(), this.waves[0].node, ...this.rows.map((row) => row.node), this.foot());
     el.append(element("div", { class: "stemlab-frame" }, this.root));
-    this.resize = new ResizeObserver(() => (this.dirty = true));
+    this.seeker = this.waves[0].node;
+    for (const [name, value] of Object.entries(SEEKER)) this.seeker.setAttribute(name, value);
+    this.seeker.setAttribute("aria-valuemax", String(Math.floor(this.model.get("duration"))));
+    this.placed = false;
+    this.resize = new ResizeObserver(() => this.fit());
     this.resize.observe(this.root);
+  }
+
+  fit() {
+    this.dirty = true;
+    if (!this.placed) stayAtTop(this.root);
+    this.placed = true;
   }
 
   /** @param {string} kind */
@@ -58,7 +73,8 @@ class Face {
     this.loop = button("Loop off", "⟲", () => player.set({ loop: [] }));
     const title = element("span", { class: "title" }, this.model.get("title"));
     return element("div", { class: "transport" }, this.play, title,
-      element("div", { class: "group", role: "group", "aria-label": "Loop" }, a, b, this.loop),
+      element("div", { class: "group", role: "group", "aria-label": "Loop" },
+        element("span", { class: "word" }, "Loop"), a, b, this.loop),
       element("div", { class: "clock" }, this.time, this.left));
   }
 
@@ -92,10 +108,22 @@ class Face {
     this.player.context.resume();
   }
 
-  /** @param {number} s */
+  /** Of the stems' controls only those of the selected one are stops of the tab key. @param {number} s */
   select(s) {
     this.selected = (s + this.rows.length) % this.rows.length;
-    this.rows.forEach((row, i) => row.node.classList.toggle("selected", i === this.selected));
+    this.rows.forEach(({ node, mute, solo, level, pan }, i) => {
+      node.classList.toggle("selected", i === this.selected);
+      for (const control of [mute, solo, level.input, pan.input]) control.tabIndex = i === this.selected ? 0 : -1;
+    });
+  }
+
+  /** Go to the same control of another stem, if one of a stem has the focus. @param {number} step */
+  move(step) {
+    const name = document.activeElement?.className;
+    const inside = this.rows.some(({ node }) => node.contains(document.activeElement));
+    this.select(this.selected + step);
+    const { mute, solo } = this.rows[this.selected];
+    if (inside) (name === "solo" ? solo : mute).focus();
   }
 
   /** @param {KeyboardEvent} event */
@@ -126,8 +154,8 @@ class Face {
     return {
       ArrowLeft: () => player.seek(now - step),
       ArrowRight: () => player.seek(now + step),
-      ArrowUp: () => this.select(selected - 1),
-      ArrowDown: () => this.select(selected + 1),
+      ArrowUp: () => this.move(-1),
+      ArrowDown: () => this.move(1),
       Home: () => player.seek(0),
     }[code];
   }
@@ -167,6 +195,7 @@ class Face {
     const now = player.deck.now();
     for (const wave of this.waves) wave.place(now);
     if (this.time) say(this.time, clock(now));
+    this.tellPosition(now);
     if (this.left) say(this.left, `−${clock(model.get("duration") - now)}`);
     const { peaks, moving } = player.deck.report;
     this.rows.forEach((row, s) => row.peak.show(moving ? (peaks[s] ?? 0) : 0));
@@ -176,6 +205,14 @@ class Face {
     this.limit?.classList.toggle("on", time - this.lastLimit < 300);
     if (this.dirty) this.drawWaves();
     if (time - this.lastHealth > 250) this.showHealth(time);
+  }
+
+  /** @param {number} now s */
+  tellPosition(now) {
+    const second = String(Math.floor(now));
+    if (this.seeker.getAttribute("aria-valuenow") === second) return;
+    this.seeker.setAttribute("aria-valuenow", second);
+    this.seeker.setAttribute("aria-valuetext", clock(now).split(".")[0]);
   }
 
   /** @param {number} time */
@@ -235,6 +272,7 @@ function render({ model, el }) {
     return undefined;
   }
   keepKeys();
+  nameSliders();
   const stop = new Face(player, el).start();
   player.views++;
   return () => {

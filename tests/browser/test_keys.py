@@ -80,3 +80,21 @@ def test_the_notebook_can_still_be_saved(notebook: Notebook) -> None:
     controls(notebook)["fader"].focus()
     with notebook.page.expect_response(lambda reply: reply.request.method == "PUT"):
         notebook.page.keyboard.press("Control+s")
+
+
+def focused(notebook: Notebook) -> str:
+    """Return the name of what has the focus."""
+    name: str = notebook.page.evaluate("document.activeElement.ariaLabel ?? ''")
+    return name
+
+
+def test_every_control_is_at_most_twenty_tabs_away(notebook: Notebook) -> None:
+    """From before the player to behind it: only the chosen stem's controls are stops."""
+    notebook.page.get_by_role("button", name="Play", exact=True).focus()
+    names: list[str] = []
+    while not names or names[-1] != "Master level":
+        notebook.page.keyboard.press("Tab")
+        names.append(focused(notebook))
+        assert len(names) <= 20
+    assert {"Loop start", "Position in the song", "Vocals level", "Vocals pan"} <= set(names)
+    assert "Drums level" not in names

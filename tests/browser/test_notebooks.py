@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from axe import faults
 from conftest import Notebook
 
 from stemlab.lab import FIRST, shipped_notebooks
@@ -31,10 +32,10 @@ RUN_ALL = """async () => {
 }"""
 
 
-def opened(lab: Lab, name: str) -> Page:
+def opened(lab: Lab, name: str, width: int = 1200, height: int = 900) -> Page:
     """Open a copy of a shipped notebook in its own window and run all its cells."""
     shutil.copy(shipped_notebooks() / name, lab.root)
-    page = lab.window()
+    page = lab.window(width, height)
     lab.show(page, name)
     assert page.evaluate(RUN_ALL) == []
     return page
@@ -47,11 +48,23 @@ def test_notebooks_keep_no_output(name: str) -> None:
 
 
 def test_the_first_notebook_plays(lab: Lab) -> None:
-    page = opened(lab, FIRST)
-    page.evaluate(
-        "jupyterapp.shell.currentWidget.content.node.querySelector"
-        "('.jp-WindowedPanel-outer').scrollTo(0, 0)"
-    )
+    """It opens at its top, with faders and masks on one screen, at rest, and sounds."""
+    page = opened(lab, FIRST, 1280, 800)
+    page.wait_for_timeout(500)  # JupyterLab goes to the last cell
+    top = "document.querySelector('.jp-WindowedPanel-outer').scrollTop"
+    assert page.evaluate(top) == 0
+    both = page.locator(".stemlab-compact").first
+    assert both.get_by_role("slider", name="Vocals level").input_value() == "1"
+    page.keyboard.press("Escape")  # from now on it is the reader's
+    both.evaluate("node => node.scrollIntoView()")
+    for part in (".stemlab-player", ".stemlab-maskview"):
+        box = both.locator(part).bounding_box()
+        assert box is not None
+        assert box["y"] > 80
+        assert box["y"] + box["height"] < 780
+    PICTURES.mkdir(exist_ok=True)
+    page.screenshot(path=PICTURES / "one-screen.png")
+    page.evaluate(f"{top} = 0")
     play = page.get_by_role("button", name="Play", exact=True).first
     play.wait_for(state="visible")
     box = play.bounding_box()
@@ -62,9 +75,15 @@ def test_the_first_notebook_plays(lab: Lab) -> None:
     Notebook(page).wait(f"stemlab.players.get('{player}').now() > 0.2")
     sound = Notebook(page).record(player, 4)
     assert np.sqrt(np.mean(np.square(sound))) > 0.02
-    PICTURES.mkdir(exist_ok=True)
     picture_of_the_first_notebook(page, player)
+    assert_usable(page)
     page.context.close()
+
+
+def assert_usable(page: Page) -> None:
+    """Assert that everybody can use what the notebook shows."""
+    for theme in ("Dark", "Light"):
+        assert faults(page, theme) == []
 
 
 def picture_of_the_first_notebook(page: Page, player: str) -> None:

@@ -77,7 +77,7 @@ first = {name: control.value for name, control in lab.controls.items()}
 print(lab.wait(200))""")
     notebook.wait(f"stemlab.players.get('{player(notebook)}').now() > 0.2")
     notebook.wait(f"({SEEN})()[1]")
-    page.locator(".stemlab-tune h4").first.evaluate("it => it.scrollIntoView({ block: 'center' })")
+    page.locator(".stemlab-tune h2").first.evaluate("it => it.scrollIntoView({ block: 'center' })")
     panel = PICTURES / "tuning_panel.png"  # the notebook's part of the window
     page.screenshot(path=panel, clip={"x": 290, "y": 90, "width": 872, "height": 780})
     yield notebook

@@ -96,8 +96,10 @@ export function stemRow(faders, stem, s, select, ...lane) {
   const figure = element("output", { class: "figure" });
   const peak = meter();
   const node = element("div", {
-    class: "row", role: "group", "aria-label": stem, style: `--hue: ${model.get("colours")[s]}`, onpointerdown: select,
-  }, element("span", { class: "name" }, name), mute, solo, level.input, figure, pan.input, ...lane, peak.node);
+    class: "row", role: "group", "aria-label": stem, style: `--hue: ${model.get("colours")[s]}`,
+    onpointerdown: select, onfocusin: select,
+  }, element("span", { class: "name" }, name), mute, solo, level.input, figure,
+  element("label", { class: "panning" }, "Pan", pan.input), ...lane, peak.node);
   return { node, mute, solo, level, pan, figure, peak };
 }
 
