@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NODE := node_modules/.installed
 
-.PHONY: lab test check soak bench forge forge-smoke clean
+.PHONY: lab test test-numpy2 check soak bench forge forge-smoke clean
 
 lab: .venv/lab
 	$(BIN)/stemlab lab notebooks
@@ -12,6 +12,10 @@ test: .venv/dev $(NODE)
 	$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m pytest tests/browser --durations=10; browser=$$?; \
 	$(BIN)/python -m pytest --ignore=tests/browser --durations=10 && exit $$browser
+
+# The tests outside the browser on numpy 2 and without tflite-runtime, as Python 3.12 and later have it.
+test-numpy2: .venv-numpy2/dev
+	.venv-numpy2/bin/python -m pytest --ignore=tests/browser --durations=10
 
 check: .venv/dev $(NODE)
 	$(BIN)/ruff check
@@ -53,6 +57,13 @@ forge-smoke: .venv/dev
 .venv/dev: pyproject.toml
 	$(call install,lab,forge,cluster,dev)
 
+.venv-numpy2/dev: pyproject.toml
+	@test -x .venv-numpy2/bin/python || $(PYTHON) -m venv .venv-numpy2
+	.venv-numpy2/bin/python -m pip install --quiet --editable '.[lab,forge,cluster,dev]'
+	.venv-numpy2/bin/python -m pip uninstall --quiet --yes tflite-runtime
+	.venv-numpy2/bin/python -m pip install --quiet --upgrade 'numpy>=2' 'pyarrow>=26'
+	@touch $@
+
 # One virtual environment; each set of extras leaves a mark that it is there.
 define install
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "stemlab needs Python 3.10 or later; say make PYTHON=python3.11")'
@@ -67,4 +78,4 @@ $(NODE): package.json package-lock.json
 	@touch $@
 
 clean:
-	rm -rf .venv node_modules .cache
+	rm -rf .venv .venv-numpy2 node_modules .cache
