@@ -1,4 +1,4 @@
-"""Strided, transposed and dilated convolutions as dense ones on blocks of 2 × 2 cells.
+"""Strided, transposed and dilated convolutions as dense ones on blocks of cells.
 
 A grid [T, F, C] holds the same numbers as the grid [T/2, F/2, 4·C] of its 2 × 2 blocks (space to
 depth). On blocks a convolution of stride 2, its transpose and a convolution of dilation 2 are plain
@@ -40,13 +40,25 @@ def transposed(kernel: Kernel) -> Kernel:
     return _rearranged(kernel, taps, (3, 1, 2))
 
 
-def dilated(kernel: Kernel) -> Kernel:
-    """Return the 5 × 5 kernel, from blocks to blocks, of a 4 × 4 convolution of dilation 2.
+def twice_transposed(kernel: Kernel) -> Kernel:
+    """Return the 4 × 4 kernel of stride 2, from cells to blocks of 4 × 4, of what `transposed` is.
 
-    Output 2m + p reads inputs 2m + p + 2i − 3 for i = 0 … 3.
+    Output 4m + p sums inputs 2m + (p + 1 − i) / 2 for the i = 0 … 4 where that is whole. One cell's
+    few outputs would leave most of a vector register empty.
     """
-    taps = ((i, (p + 2 * i - 3) // 2, (p + 1) % 2, p) for p in (0, 1) for i in range(4))
-    return _rearranged(kernel, taps, (5, 2, 2))
+    taps = (
+        (i, (p + 1 - i) // 2 - 1, 0, p) for p in range(4) for i in range(5) if (p + 1 - i) % 2 == 0
+    )
+    return _rearranged(kernel, taps, (4, 1, 4))
+
+
+def dilated(kernel: Kernel) -> Kernel:
+    """Return the 3 × 3 kernel, from and to blocks of 4 × 4, of a 4 × 4 convolution of dilation 2.
+
+    Output 4m + p reads inputs 4m + p + 2i − 3 for i = 0 … 3.
+    """
+    taps = ((i, (p + 2 * i - 3) // 4, (p + 2 * i - 3) % 4, p) for p in range(4) for i in range(4))
+    return _rearranged(kernel, taps, (3, 4, 4))
 
 
 def _rearranged(

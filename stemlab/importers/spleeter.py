@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SAMPLE_RATE, N_FFT, HOP, BINS = 44_100, 4096, 1024, 1024
-BLOCK = 4  # cells in a block of 2 × 2
 FRAMES = 512  # a multiple of 64: six levels of stride 2
 EPSILON = 1e-10
 LARGE_KERNEL = 150_000  # weights
@@ -301,7 +300,7 @@ def _graph(design: Design, checkpoint: Any, frames: int) -> Any:
     count = len(design.stems)
     magnitude = keras.Input(batch_shape=(1, frames, BINS, 2), name="magnitude")
     outputs = [
-        ops.depth_to_space(unet(magnitude, checkpoint, stem, elu=design.elu)[0], 2)
+        ops.depth_to_space(unet(magnitude, checkpoint, stem, elu=design.elu)[0], 4)
         for stem in range(count)
     ]
     shares = _softmax(outputs) if design.softmax else [ops.sigmoid(output) for output in outputs]
@@ -342,25 +341,26 @@ def unet(magnitude: Any, checkpoint: Any, stem: int, *, elu: bool) -> tuple[Any,
     Returns
     -------
     tuple
-        Its output before sigmoid or softmax, as 2 × 2 blocks [1, T/2, F/2, 8], and what leaves the
+        Its output before sigmoid or softmax, as 4 × 4 blocks [1, T/4, F/4, 32], and what leaves the
         norm of each of the encoder's first five levels, the finest first.
     """
     from keras import ops
 
-    layers = _Layers(checkpoint, stem)
+    layers = _Layers(checkpoint, stem, elu=elu)
     skips = [layers.strided(ops.space_to_depth(magnitude, 2))]
     normed = []
-    for _ in range(5):
+    for level in range(1, 6):
         x = layers.norm(skips[-1])
         normed.append(x)
         x = ops.elu(x) if elu else ops.leaky_relu(x, 0.2)
-        skips.append(layers.convolution(x))
+        skips.append(layers.convolution(x, f"down{level}"))
     layers.skip_norm()
     x = skips.pop()
-    for skip in reversed(skips):
-        x = layers.transposed(x, elu=elu)
-        x = ops.concatenate([skip, ops.depth_to_space(x, 2)], axis=-1)
-    return layers.dilated(layers.transposed(x, elu=elu)), normed
+    seen = {"below5": x}
+    for level in (4, 3, 2, 1, 0):
+        x = ops.depth_to_space(layers.transposed(seen), 2)
+        seen = {f"skip{level}": skips.pop(), f"below{level}": x}
+    return layers.dilated(layers.twice_transposed(seen)), normed
 
 
 class _Layers:
@@ -369,46 +369,94 @@ class _Layers:
     TensorFlow numbered the layers of each kind through all stems: `conv2d`, `conv2d_1`, …
     """
 
-    def __init__(self, checkpoint: Any, stem: int) -> None:
+    def __init__(self, checkpoint: Any, stem: int, *, elu: bool) -> None:
         self._checkpoint = checkpoint
+        self._name = f"unet{stem}_"
+        self._elu = elu
         self._convolutions = _numbered("conv2d", 7, stem)
         self._transposed = _numbered("conv2d_transpose", 6, stem)
         self._norms = _numbered("batch_normalization", 12, stem)
+        self._loudness: Any = np.ones(1, np.float32)
 
     def strided(self, blocks: Any) -> Any:
         """Apply the next convolution of stride 2, from 2 × 2 blocks to cells."""
         kernel, bias = self._weights(self._convolutions, "kernel", "bias")
         return _convolved(blocks, polyphase.strided(kernel), bias)
 
-    def convolution(self, x: Any) -> Any:
+    def convolution(self, x: Any, name: str) -> Any:
         """Apply the next convolution of stride 2."""
-        return _convolved(x, *self._weights(self._convolutions, "kernel", "bias"), strides=2)
+        kernel, bias = self._weights(self._convolutions, "kernel", "bias")
+        return _convolved(x, kernel, bias, strides=2, name=self._name + name)
 
-    def transposed(self, x: Any, *, elu: bool) -> Any:
-        """Apply the next transposed convolution, activation and norm, from cells to blocks."""
-        from keras import ops
+    def transposed(self, seen: dict[str, Any]) -> Any:
+        """Apply the next transposed convolution, activation and norm, from cells to blocks.
 
+        `seen` is what it reads side by side, by name; each is convolved by itself, so that its
+        numbers can be rounded in steps of its own.
+        """
         kernel, bias = self._weights(self._transposed, "kernel", "bias")
-        rearranged = polyphase.transposed(kernel.swapaxes(2, 3))
-        x = _convolved(x, rearranged, np.tile(bias, BLOCK))
-        return self.norm(ops.elu(x) if elu else ops.relu(x), cells=BLOCK)
+        x = self._summed(seen, polyphase.transposed(self._loud(kernel)), np.tile(bias, 4))
+        return self._activated(x, 4)
+
+    def twice_transposed(self, seen: dict[str, Any]) -> Any:
+        """Apply the last transposed convolution, activation and norm, to blocks of 4 × 4."""
+        kernel, bias = self._weights(self._transposed, "kernel", "bias")
+        kernel = polyphase.twice_transposed(self._loud(kernel))
+        x = self._summed(seen, kernel, np.tile(bias, 16), strides=2)
+        return self._activated(x, 16)
 
     def dilated(self, blocks: Any) -> Any:
-        """Apply the last convolution, of dilation 2, from blocks to blocks."""
+        """Apply the last convolution, of dilation 2, on blocks of 4 × 4."""
         kernel, bias = self._weights(self._convolutions, "kernel", "bias")
-        return _convolved(blocks, polyphase.dilated(kernel), np.tile(bias, BLOCK))
+        kernel = polyphase.dilated(kernel)
+        return _convolved(blocks, kernel, np.tile(bias, 16), name=self._name + "masks")
 
-    def norm(self, x: Any, cells: int = 1) -> Any:
-        """Apply the next batch norm, to each of the cells in a block."""
-        import keras
-
-        names = ("gamma", "beta", "moving_mean", "moving_variance")
-        weights = [np.tile(part, cells) for part in self._weights(self._norms, *names)]
-        return _filled(keras.layers.BatchNormalization(epsilon=1e-3), x, weights)
+    def norm(self, x: Any) -> Any:
+        """Apply the next batch norm."""
+        return _normed(x, self._norm_weights())
 
     def skip_norm(self) -> None:
         """Pass over a norm that no output depends on."""
         next(self._norms)
+
+    def _summed(self, seen: dict[str, Any], kernel: Any, bias: Any, **how: Any) -> Any:
+        """Return the convolution of what lies side by side, as the sum of one of each."""
+        from keras import ops
+
+        splits = np.cumsum([x.shape[-1] for x in seen.values()])[:-1]
+        kernels = np.split(kernel, splits, axis=2)
+        parts = [
+            _convolved(x, part, bias if last else None, name=self._name + name, **how)
+            for (name, x), part, last in zip(
+                seen.items(), kernels, [True, *[False] * len(splits)], strict=True
+            )
+        ]
+        return reduce(ops.add, parts)
+
+    def _loud(self, kernel: Any) -> Any:
+        """Return a transposed kernel, its inputs last but one, for what `_activated` made even."""
+        kernel = kernel.swapaxes(2, 3).copy()
+        kernel[:, :, -len(self._loudness) :] *= self._loudness[:, None]
+        return kernel
+
+    def _activated(self, x: Any, cells: int) -> Any:
+        """Apply activation and norm, to each of the cells in a block.
+
+        The norm makes its channels more even in loudness, for steps of 8 bits; the next kernel
+        takes that back.
+        """
+        from keras import ops
+
+        gamma, beta, mean, variance = self._norm_weights()
+        loudness = np.abs(gamma) + EPSILON
+        self._loudness = np.sqrt(loudness / np.median(loudness))
+        even = (gamma / self._loudness, beta / self._loudness, mean, variance)
+        return _normed(
+            ops.elu(x) if self._elu else ops.relu(x), [np.tile(part, cells) for part in even]
+        )
+
+    def _norm_weights(self) -> list[Any]:
+        return self._weights(self._norms, "gamma", "beta", "moving_mean", "moving_variance")
 
     def _weights(self, names: Iterator[str], *parts: str) -> list[Any]:
         name = next(names)
@@ -425,11 +473,20 @@ def _numbered(kind: str, per_stem: int, stem: int) -> Iterator[str]:
     return (f"{kind}_{n}" if n else kind for n in range(first, first + per_stem))
 
 
-def _convolved(x: Any, kernel: Any, bias: Any, **how: int) -> Any:
+def _convolved(x: Any, kernel: Any, bias: Any, **how: Any) -> Any:
     import keras
 
-    layer = keras.layers.Conv2D(kernel.shape[-1], kernel.shape[:2], padding="same", **how)
-    return _filled(layer, x, [kernel, bias])
+    weights = [kernel] if bias is None else [kernel, bias]
+    layer = keras.layers.Conv2D(
+        kernel.shape[-1], kernel.shape[:2], padding="same", use_bias=bias is not None, **how
+    )
+    return _filled(layer, x, weights)
+
+
+def _normed(x: Any, weights: list[Any]) -> Any:
+    import keras
+
+    return _filled(keras.layers.BatchNormalization(epsilon=1e-3), x, weights)
 
 
 def _filled(layer: Any, x: Any, weights: list[Any]) -> Any:

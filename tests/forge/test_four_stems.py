@@ -223,7 +223,7 @@ def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None
     weights = learnt / f"weights-{2 * STEPS:06}.npz"
     run("graphs.py", weights, tmp_path)
     run("fast_graph.py", weights, pool, tmp_path, 2)
-    check_network(tmp_path / "int8 weights" / "stemlab-4.tflite", "stemlab-4")
+    check_network(tmp_path / "int8" / "stemlab-4.tflite", "stemlab-4")
     exact, quick = (
         check_network(tmp_path / precision / "stemlab-4-fast.tflite", "stemlab-4-fast")
         for precision in ("float32", "int8")

@@ -25,11 +25,11 @@ def convolve(grid: Array, kernel: Array, stride: int = 1, dilation: int = 1) -> 
     return total
 
 
-def to_blocks(grid: Array) -> Array:
-    """Return space to depth, [T/2, F/2, 4·C]."""
+def to_blocks(grid: Array, size: int = 2) -> Array:
+    """Return space to depth, [T/size, F/size, size²·C]."""
     height, width, channels = grid.shape
-    cells = grid.reshape(height // 2, 2, width // 2, 2, channels).swapaxes(1, 2)
-    return cells.reshape(height // 2, width // 2, 4 * channels)
+    cells = grid.reshape(height // size, size, width // size, size, channels).swapaxes(1, 2)
+    return cells.reshape(height // size, width // size, size**2 * channels)
 
 
 def test_stride() -> None:
@@ -40,8 +40,8 @@ def test_stride() -> None:
 
 def test_dilation() -> None:
     grid, kernel = RNG.random((12, 16, 3)), RNG.random((4, 4, 3, 2))
-    found = convolve(to_blocks(grid), polyphase.dilated(kernel))
-    np.testing.assert_allclose(found, to_blocks(convolve(grid, kernel, dilation=2)))
+    found = convolve(to_blocks(grid, 4), polyphase.dilated(kernel))
+    np.testing.assert_allclose(found, to_blocks(convolve(grid, kernel, dilation=2), 4))
 
 
 def test_transpose() -> None:
@@ -50,3 +50,11 @@ def test_transpose() -> None:
     blocks = convolve(coarse, polyphase.transposed(kernel))
     strided = convolve(fine, kernel.swapaxes(2, 3), stride=2)
     np.testing.assert_allclose((strided * coarse).sum(), (to_blocks(fine) * blocks).sum())
+
+
+def test_transpose_to_larger_blocks() -> None:
+    coarse, kernel = RNG.random((6, 8, 3)), RNG.random((5, 5, 3, 4))
+    blocks = convolve(coarse, polyphase.transposed(kernel)).reshape(6, 8, 2, 2, 4)
+    cells = blocks.swapaxes(1, 2).reshape(12, 16, 4)
+    found = convolve(coarse, polyphase.twice_transposed(kernel), stride=2)
+    np.testing.assert_allclose(found, to_blocks(cells, 4))

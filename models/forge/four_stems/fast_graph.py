@@ -27,7 +27,7 @@ from keras import layers, ops
 from spleeter_2stems import checkpoint
 
 from four_stems import network, stand_in
-from four_stems.graphs import FRAMES, apart, load, times, write
+from four_stems.graphs import FRAMES, apart, load, quantise, times, write
 from four_stems.spleeter_encoders import read_encoders
 from stemlab.importers import polyphase
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 NAME = "stemlab-4-fast.tflite"
 EXAMPLES = 40  # mixtures of 12 s to fit the stand-in
 LOUDEST = 50.0  # of Spleeter's finest activations
-SMALLEST_KERNEL = 2_000  # weights; of those that convolve int8, the others are soon done
 # Slope and offset of logits: the sigmoid of these is nearly (0.55 to 1.14 of) u^1.5 of the trained
 # sigmoid u, see `graphs.softened`.
 SOFTENED = (1.5, -0.6)
@@ -122,28 +121,6 @@ def _convolved(x: Any, kernel: Any, bias: Any, strides: int = 1) -> Any:
     y = layer(x)
     layer.set_weights([kernel, bias])
     return y
-
-
-def quantise(exact: bytes) -> bytes:
-    """Let the larger convolutions multiply int8 by int8.
-
-    Kernels have one scale per output channel; their inputs are scaled anew in each window, by its
-    own loudest place.
-    """
-    from ai_edge_quantizer import qtyping, quantizer
-
-    kernels = qtyping.TensorQuantizationConfig(
-        num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
-    )
-    convolutions = qtyping.OpQuantizationConfig(
-        weight_tensor_config=kernels,
-        compute_precision=qtyping.ComputePrecision.INTEGER,
-        explicit_dequantize=False,
-        min_weight_elements=SMALLEST_KERNEL,
-    )
-    work = quantizer.Quantizer(bytearray(exact))
-    work.update_quantization_recipe(".*", qtyping.TFLOperationName.CONV_2D, op_config=convolutions)
-    return bytes(work.quantize().quantized_model)
 
 
 if __name__ == "__main__":
