@@ -19,7 +19,7 @@ const LOST_FOR = 500; // once they last as many ms
 export const REACH = { min: 0.84, max: 1.16 }; // what the fader reaches
 const MOST = 18; // dB of gain by itself
 const SHORTEST = 0.02; // seconds of a loop
-const AGAIN = 500; // ms between two looks at the tempo of a partner that breathes
+const RETAKEN = 500; // ms between two looks at the tempo of a partner that breathes
 const SETTLED = 300; // ms after a jump in which the reports of what was before have come
 
 /** What each preset makes of a stem's level. @type {Record<string, (stem: string) => number>} */
@@ -283,7 +283,7 @@ export class Turntable extends Player {
     const time = performance.now();
     const { lead, deck } = this;
     if (!lead || !deck.playing || Math.abs(this.drift) < LOST) this.inStep = time;
-    if (lead && time - this.matched > AGAIN && (this.hurry !== 1 || lead.hurry !== 1)) {
+    if (lead && time - this.matched > RETAKEN && (this.hurry !== 1 || lead.hurry !== 1)) {
       this.matched = time;
       this.match();
     }
