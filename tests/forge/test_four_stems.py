@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.forge, pytest.mark.timeout(900)]
 FORGE = Path(__file__).resolve().parents[2] / "models" / "forge" / "four_stems"
 SHARES = CELLS * len(STEMS)
 STEPS = 20
+CENTRE = 0.2  # see `graphs.CENTRE`
 GRID = Grid()
 LOSSES = """
 import sys
@@ -235,7 +236,7 @@ def test_shipped_weights_come_back(pool: Path, tmp_path: Path) -> None:
     """What is not voice is shared out as `stemlab-4` does; it gives powers of 1.5, not 2."""
     encoders, weights = tmp_path / "encoders.npz", tmp_path / "weights.npz"
     run("spleeter_encoders.py", encoders)
-    run("restore.py", encoders, pool, weights, 2)
+    run("restore.py", pool, weights, "--encoders", encoders, "--examples", 2)
     stems = [soundfile.read(file)[0] for file in (pool / "demo" / "whole").glob("*.wav")]
     magnitude = np.abs(Stft().analyse(np.sum(stems, 0, dtype=np.float32)))[:512, :BINS]
     np.save(tmp_path / "magnitude.npy", magnitude)
@@ -245,7 +246,21 @@ def test_shipped_weights_come_back(pool: Path, tmp_path: Path) -> None:
     shipped = StemModel("stemlab-4").masks(magnitude)[..., 1:]
     restored, shipped = (each / each.sum(-1, keepdims=True) for each in (restored, shipped))
     loud = magnitude > np.median(magnitude)
-    assert np.abs(restored - shipped)[loud].mean() < 0.003
+    assert np.abs(restored - shipped)[loud].mean() < 0.02  # what multiplies in int8 is rounded
+
+
+def test_shipped_live_weights_come_back(pool: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.npz"
+    run("restore.py", pool, weights, "--examples", 2)
+    magnitude = noise()[200:300]
+    np.save(tmp_path / "magnitude.npy", magnitude)
+    command = [sys.executable, "-c", WHOLE, str(weights), str(tmp_path)]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FORGE.parent)}, check=True)
+    whole = np.load(tmp_path / "masks.npy") ** 0.75
+    shipped = StreamModel("stemlab-4-live").masks(magnitude)
+    free = np.abs(np.subtract(*magnitude.T) / magnitude.sum(-1).T).T > CENTRE
+    difference = shipped - whole / whole.sum(-1, keepdims=True)
+    assert np.abs(difference[free]).max() < 1e-3
 
 
 def test_live_network_knows_in_steps_what_it_knows_as_a_whole(pool: Path, tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """Weights to go on training from, read back from the networks that ship.
 
-    python models/forge/four_stems/restore.py ENCODERS.npz POOL WEIGHTS.npz [EXAMPLES]
+    python models/forge/four_stems/restore.py POOL WEIGHTS.npz --encoders ENCODERS.npz
 
-`stemlab-4` holds our whole decoder; two of its kernels as int8, which `stemlab-4-fast-float32`
-holds as floats. Its norms were merged into the layers before them. They come back as norms that
-change nothing on sound like that of POOL: mean and variance are those of mixtures, scale and
-offset undo them.
+`stemlab-4` holds our whole decoder, most kernels as int8; `stemlab-4-fast-float32` has all but the
+last as floats. Without Spleeter's encoders it is the live network that is read. Norms were merged
+into the layers before them. They come back as norms that change nothing on sound like that of
+POOL: mean and variance are those of mixtures, scale and offset undo them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -21,51 +21,64 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import keras
 import numpy as np
 import tensorflow as tf
+import typer
 from spleeter_2stems import MODELS
 
-from four_stems import network
+from four_stems import live_network, network
 from four_stems.mixtures import Grid, Mixtures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
+    Arrays = list[Array]
 
-EXAMPLES = 32  # mixtures of three seconds
-LAYERS = ("CONV_2D", "FULLY_CONNECTED")
-UNMERGED = slice(7, None, 4)  # of the norms: those after the dense layers of four levels
+SAME = 1e-4  # biases of one kernel do not differ by more
+LAYERS = {"Conv2D": "CONV_2D", "Dense": "FULLY_CONNECTED"}
 
 
-def main(encoders: str, pool: str, weights: str, examples: str = str(EXAMPLES)) -> None:
+def main(
+    pool: Path,
+    weights: Path,
+    encoders: Annotated[
+        Path | None, typer.Option(help="Spleeter's; without, the live network is read")
+    ] = None,
+    examples: Annotated[int, typer.Option(help="mixtures of three seconds")] = 32,
+) -> None:
     """Write the weights, named and ordered as `train.keep` does."""
-    model = network.build(network.load_encoders(Path(encoders)), Grid().frames)
-    fill(model)
-    settle(model, Mixtures(Path(pool), 0, Grid()), int(examples))
+    grid = Grid() if encoders else live_network.GRID
+    if encoders:
+        model = network.build(network.load_encoders(encoders), grid.frames)
+        fill(model, "stemlab-4", as_made)
+    else:
+        model = live_network.build(grid.frames)
+        fill(model, "stemlab-4-live", list)
+    settle(model, Mixtures(pool, 0, grid), examples)
     np.savez(weights, **{each.path: np.asarray(each.value) for each in model.variables})
 
 
-def fill(model: Any) -> None:
-    """Give the decoder its weights; the norms take what they read for already normal."""
-    exact = [each for name, each in read("stemlab-4-fast-float32") if name in LAYERS]
-    shipped = list(read("stemlab-4"))
-    kernels = [whole(each, exact) for name, each in shipped if name in LAYERS]
-    convolutions = in_order_of_making([each for each in kernels if each[0].shape[1:-1]])
-    dense = [each for each in kernels if not each[0].shape[1:-1]]
-    for layer, (kernel, bias) in zip(trained(model, "Conv2D"), convolutions, strict=True):
-        layer.set_weights([kernel.transpose(1, 2, 3, 0), bias])
-    for layer, (kernel, bias) in zip(trained(model, "Dense"), dense, strict=True):
-        layer.set_weights([kernel.T, bias])
-    factors = [
-        [each[0] for name, each in shipped if name == kind and each and each[0].ndim]
-        for kind in ("MUL", "ADD")
-    ]
-    for norm in trained(model, "BatchNormalization"):
+def fill(model: Any, name: str, order: Callable[[list[Arrays]], list[Arrays]]) -> None:
+    """Give a network its weights; the norms take what they read for already normal.
+
+    What the shipped network computes before ours is not ours: the last constants are taken.
+    """
+    shipped, exact = list(read(name)), [arrays for _, arrays in read("stemlab-4-fast-float32")]
+    for kind, operation in LAYERS.items():
+        layers = trained(model, kind)
+        found = [arrays for each, arrays in shipped if each == operation]
+        kernels = [whole(each, exact) for each in found[len(found) - len(layers) :]]
+        kernels = order(kernels) if kind == "Conv2D" else kernels
+        for layer, (kernel, bias) in zip(layers, kernels, strict=True):
+            layer.set_weights([np.moveaxis(kernel, 0, -1), bias])
+    norms = trained(model, "BatchNormalization")
+    for norm in norms:
         norm.gamma.assign(np.full(norm.gamma.shape, np.sqrt(1 + norm.epsilon)))
-    unmerged = trained(model, "BatchNormalization")[UNMERGED]
-    for norm, scale, offset in zip(unmerged, *factors, strict=True):
-        norm.gamma.assign(scale * np.sqrt(1 + norm.epsilon))
+    unmerged = [norm for norm in norms if not is_merged(norm)]
+    scales, offsets = (vectors(shipped, kind)[-len(unmerged) :] for kind in ("MUL", "ADD"))
+    for norm, scale, offset in zip(unmerged, scales, offsets, strict=True):
+        norm.gamma.assign(scale * norm.gamma)
         norm.beta.assign(offset)
 
 
@@ -74,7 +87,12 @@ def trained(model: Any, kind: str) -> list[Any]:
     return [each for each in model.layers if type(each).__name__ == kind and each.trainable]
 
 
-def in_order_of_making(convolutions: list[list[Array]]) -> list[list[Array]]:
+def is_merged(norm: Any) -> bool:
+    """Tell whether a norm follows a convolution at once, which then does its work."""
+    return isinstance(norm.input._keras_history.operation, keras.layers.Conv2D)  # noqa: SLF001
+
+
+def as_made(convolutions: list[Arrays]) -> list[Arrays]:
     """Sort what is computed level by level as `network.decode` makes it.
 
     In the file our encoder and what the decoder reads at its level take turns, from the finest
@@ -86,15 +104,27 @@ def in_order_of_making(convolutions: list[list[Array]]) -> list[list[Array]]:
     return [*own, *(each for level in levels for each in level)]
 
 
-def whole(constants: list[Array], exact: list[list[Array]]) -> list[Array]:
-    """Return kernel and bias; where the kernel is int8, the float one with the same bias."""
-    if len(constants) > 1:
-        return constants
-    return next(each for each in exact if np.array_equal(each[-1], constants[-1]))
+def whole(constants: Arrays, exact: list[Arrays]) -> Arrays:
+    """Return kernel and bias, the kernel from where the same one is not rounded, if anywhere."""
+    shapes = [each.shape for each in constants]
+    same = (
+        each
+        for each in exact
+        if [array.shape for array in each] == shapes
+        and np.allclose(each[-1], constants[-1], atol=SAME)
+    )
+    return next(same, constants)
 
 
-def read(name: str) -> Iterator[tuple[str, list[Array]]]:
-    """Yield what our decoder computes, in order: operation and constant float operands."""
+def vectors(shipped: list[tuple[str, Arrays]], kind: str) -> Arrays:
+    """Return the constant vectors, one number a channel, of an operation's occurrences."""
+    return [
+        array for each, arrays in shipped if each == kind for array in arrays if array.ndim == 1
+    ]
+
+
+def read(name: str) -> Iterator[tuple[str, Arrays]]:
+    """Yield what is computed up to our last sigmoid: operation and constants."""
     plain = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = tf.lite.Interpreter(
         str(MODELS / f"{name}.tflite"), experimental_op_resolver_type=plain
@@ -102,13 +132,23 @@ def read(name: str) -> Iterator[tuple[str, list[Array]]]:
     interpreter.allocate_tensors()
     operations = interpreter._get_ops_details()  # noqa: SLF001 no public way
     made = {output for each in operations for output in each["outputs"]}
-    first = max(i for i, each in enumerate(operations) if each["op_name"] == "SPACE_TO_DEPTH")
-    end = next(
-        i for i, each in enumerate(operations) if i > first and each["op_name"] == "LOGISTIC"
-    )
-    for each in operations[first:end]:
-        constants = [interpreter.get_tensor(i) for i in each["inputs"] if i not in made]
-        yield each["op_name"], [array for array in constants if array.dtype == np.float32]
+    last = max(i for i, each in enumerate(operations) if each["op_name"] == "LOGISTIC")
+    scales = {
+        each["index"]: each["quantization_parameters"]["scales"]
+        for each in interpreter.get_tensor_details()
+    }
+    for each in operations[:last]:
+        constants = [
+            (interpreter.get_tensor(i), scales[i]) for i in each["inputs"] if i not in made
+        ]
+        yield each["op_name"], [floats(*pair) for pair in constants if pair[0].dtype != np.int32]
+
+
+def floats(constant: Array, scales: Array) -> Array:
+    """Return a constant as floats: int8 kernels have a scale for each output channel, first."""
+    if constant.dtype != np.int8:
+        return constant
+    return constant * scales.reshape(-1, *[1] * (constant.ndim - 1))
 
 
 def settle(model: Any, mixtures: Mixtures, examples: int) -> None:
@@ -134,4 +174,4 @@ def _moments(x: Array) -> tuple[Any, Any]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    typer.run(main)
