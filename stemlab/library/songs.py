@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stemlab.errors import SettingError
 from stemlab.library import sidecar
@@ -40,18 +41,28 @@ def find_songs(root: Path) -> Iterator[Path]:
 def _below(folder: Path, seen: set[Path], links: list[Path]) -> Iterator[Path]:
     if not _is_new(folder, seen):
         return
-    for path in _listed(folder):
-        if path.is_symlink():
+    real = folder.resolve()
+    record = _record(real)
+    for entry in _listed(folder):
+        path = folder / entry.name
+        if entry.is_symlink():
             links.append(path)
-        elif path.is_dir():
+        elif entry.is_dir():
             yield from _below(path, seen, links)
-        elif _is_song(path) and _is_new(path, seen):
+        elif (
+            _sounds(path)
+            and entry.is_file()
+            and not _is_noted(entry.name, record)
+            and real / entry.name not in seen
+        ):
+            seen.add(real / entry.name)
             yield path
 
 
-def _listed(folder: Path) -> list[Path]:
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if e.name[0] != "."), key=lambda e: e.name)
     except OSError:  # closed to us, or gone
         return []
 
@@ -66,18 +77,23 @@ def _is_new(path: Path, seen: set[Path]) -> bool:
     return not known
 
 
-def _is_song(path: Path) -> bool:
-    if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
-        return False
-    return not _is_noted(path.resolve()) and not is_own(path)
+def _is_song(link: Path) -> bool:
+    real = link.resolve()
+    return link.is_file() and _sounds(link) and not _is_noted(real.name, _record(real.parent))
 
 
-def _is_noted(path: Path) -> bool:
+def _sounds(path: Path) -> bool:
+    return path.suffix.lower() in AUDIO_SUFFIXES and not is_own(path)
+
+
+def _record(folder: Path) -> dict[str, Any] | None:
+    """Return the record in a folder, None if there is none."""
+    return sidecar.read(folder / RECORD) if (folder / RECORD).exists() else None
+
+
+def _is_noted(name: str, record: dict[str, Any] | None) -> bool:
     """Whether a record says that a file is ours: all beside a song's stems, else what it names."""
-    if not (path.parent / RECORD).exists():
-        return False
-    record = sidecar.read(path.parent / RECORD)
-    return not record or SONG in record or path.name in record
+    return record is not None and (not record or SONG in record or name in record)
 
 
 def note(path: Path) -> None:

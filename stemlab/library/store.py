@@ -281,6 +281,14 @@ class Store:
         """Return the track of a song and a separator if it is kept."""
         return _kept(self.root / digest(song, separator))
 
+    def share(self, name: str) -> float:
+        """Return the share that is separated of the track of a digest, 0 if it is not kept."""
+        try:
+            states = np.fromfile(self.root / name / "states", np.uint8)
+        except OSError:
+            return 0.0
+        return float(np.count_nonzero(states) / len(states)) if len(states) else 0.0
+
     @property
     def size(self) -> int:
         """Bytes that the tracks take."""

@@ -19,7 +19,7 @@ import traitlets
 from stemlab import demo
 from stemlab.errors import AudioError, SettingError
 from stemlab.labs import decks
-from stemlab.library import grid, sidecar
+from stemlab.library import grid, playlists, sidecar
 from stemlab.library.facts import Facts, find
 from stemlab.library.keys import NAMES
 from stemlab.library.rhythm import Rhythm
@@ -29,9 +29,9 @@ from stemlab.separator import Separator
 from stemlab.sound.audio import RATE, Audio, load, save
 from stemlab.sound.stem_mp4 import read_stems
 from stemlab.widgets import __file__ as widgets
-from stemlab.widgets import source
+from stemlab.widgets import module, source
+from stemlab.widgets.decks.ahead import Preparation
 from stemlab.widgets.decks.console import CURVES, PRESETS, Deck, Decks
-from stemlab.widgets.decks.crate import Preparation
 from stemlab.widgets.parts.recorder import Recording
 
 HOUSE = Path(widgets).parent
@@ -121,8 +121,66 @@ def test_page_and_kernel_have_the_same_names() -> None:
     assert re.findall(r'^  "?([A-Z][\w %]*)"?:', presets, re.MULTILINE) == list(PRESETS)
     curves = page.partition("CURVES = {")[2].partition("};")[0]
     assert re.findall(r'^  "?([a-z ]+)"?:', curves, re.MULTILINE) == list(CURVES)
-    tonics = page.partition("TONICS = [")[2].partition("]")[0]
+    tonics = source("decks/harmony.js").partition("TONICS = [")[2].partition("]")[0]
     assert tuple(re.findall(r'"(.+?)"', tonics)) == NAMES
+
+
+@pytest.mark.parametrize("name", ["decks/face.js", "player.js", "engine/stretch.js"])
+def test_files_that_are_joined_share_no_name(name: str) -> None:
+    """They have one scope."""
+    kinds = r"^(?:export )?(?:const|let|class|(?:async )?function) (\w+)"
+    names = re.findall(kinds, module(name), re.MULTILINE)
+    assert sorted(names) == sorted(set(names))
+
+
+def test_songs_are_listened_to_before_they_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found is there at the next start, and the folder is remembered."""
+    monkeypatch.setenv("STEMLAB_STORE", str(tmp_path / "store"))
+    music = tmp_path / "music"
+    music.mkdir()
+    shutil.copy(demo.path(), music / "song.ogg")
+    (music / "broken.mp3").write_bytes(b"not sound")
+    for _ in range(2):
+        desk = decks(folder=music)
+        limit = time.monotonic() + LONG
+        while not (desk.songs and desk.songs[0]["known"]) and time.monotonic() < limit:
+            time.sleep(0.05)
+        [song] = desk.songs
+        assert song["bpm"] == pytest.approx(106, abs=1)
+        assert song["camelot"] == "8A"
+        assert -30 < song["loudness"] < -5
+        desk.close()
+    assert Decks().folders == [str(music)]
+
+
+def test_a_file_that_is_dropped_is_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMLAB_STORE", str(tmp_path))
+    desk = Decks()
+    data = demo.path().read_bytes()
+    for start in range(0, len(data), 100_000):
+        last = start + 100_000 >= len(data)
+        piece: dict[str, object] = {"kind": "dropped", "side": "b", "name": "../my song.ogg"}
+        piece |= {"first": start == 0, "last": last}
+        desk._receive(desk, piece, [data[start : start + 100_000]])
+    assert desk.b
+    assert desk.b.path == tmp_path / "dropped" / "my song.ogg"
+    assert desk.b.path.read_bytes() == data
+    desk.close()
+
+
+def test_what_was_played_is_exported(tmp_path: Path) -> None:
+    desk = decks(demo.path(), out=tmp_path)
+    assert desk.a
+    for playing in (True, False, True):
+        desk.a.playing = playing
+    desk._receive(desk, {"kind": "export history"}, [])
+    [path] = tmp_path.glob("*.m3u8")
+    assert playlists.read(path) == [demo.path()]
+    desk.close()
 
 
 def test_songs_are_separated_ahead_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

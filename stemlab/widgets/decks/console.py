@@ -6,18 +6,16 @@ import functools
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import ipywidgets
 import numpy as np
 import traitlets as t
 
 from stemlab.errors import AudioError, SettingError, StemlabError
-from stemlab.library import sidecar
+from stemlab.library import playlists, sidecar
 from stemlab.library.export import STEM_FILE, export_mix, export_stem_file, free_path
 from stemlab.library.facts import (
     Facts,
@@ -32,7 +30,7 @@ from stemlab.library.rhythm import Rhythm, warm_up
 from stemlab.library.store import FINAL, Store
 from stemlab.separator import Separation
 from stemlab.widgets import WORKLET, module, source
-from stemlab.widgets.decks.crate import Preparation, entries, entry
+from stemlab.widgets.decks.crate import Crate
 from stemlab.widgets.parts.feed import usual_separator
 from stemlab.widgets.parts.lifetime import Fleeting, weakly
 from stemlab.widgets.parts.recorder import Recording
@@ -53,7 +51,6 @@ KINDS = ("wav", "flac")
 """Formats of recordings and exports."""
 MIX = "mix"
 """What `Decks.save` calls a deck's stems as the faders stand."""
-SHOWN = 0.3  # seconds between two songs of a crate that are shown
 
 # The library ends with a processor of its own, which mixes nothing; ours takes its place.
 _VENDORED = 'import { SignalsmithStretch } from "./vendor/signalsmith-stretch.mjs";\n'
@@ -240,7 +237,7 @@ class Deck(StemPlayer):
         keep(self._note, **prepared.note())
 
 
-class Decks(Fleeting, anywidget.AnyWidget):
+class Decks(Fleeting, Crate):
     """Two decks, the mixer between them, and the master.
 
     Parameters
@@ -262,15 +259,8 @@ class Decks(Fleeting, anywidget.AnyWidget):
         Whether songs are made equally loud, and how loud, in LUFS.
     zoom
         Seconds that the close-ups show.
-    folder
-        Where the songs of the crate are; below the decks they can be loaded.
-    songs
-        What is in the crate, a dict for each `stemlab.widgets.decks.crate.Entry`.
-    preparing
-        The share that is done, 0 to 1, of each song that is being separated or waits for it, by
-        path.
-    error
-        What is wrong with the folder or a song of it, in one sentence, or ``""``.
+    folder, folders, songs, preparing, history, error
+        See `stemlab.widgets.decks.crate.Crate`.
     out
         Where recordings and exports go; by default where the kernel works.
     kind
@@ -296,10 +286,6 @@ class Decks(Fleeting, anywidget.AnyWidget):
     autogain = t.Bool(True).tag(sync=True)
     target = t.Float(-14.0, min=-30, max=-6).tag(sync=True)
     zoom = t.Float(8.0, min=1, max=64).tag(sync=True)
-    folder = t.Unicode().tag(sync=True)
-    songs = t.List(t.Dict()).tag(sync=True)
-    preparing = t.Dict().tag(sync=True)
-    error = t.Unicode().tag(sync=True)
     out = t.Unicode().tag(sync=True)
     kind = t.Enum(KINDS, KINDS[0]).tag(sync=True)
     recording = t.Bool().tag(sync=True)
@@ -311,11 +297,7 @@ class Decks(Fleeting, anywidget.AnyWidget):
     def __init__(self, a: Deck | None = None, b: Deck | None = None) -> None:
         # The page must know the name from the start.
         key = uuid.uuid4().hex
-        self._songs = Lock()
         self._take: Recording | None = None
-        self._preparation = Preparation(
-            weakly(self._prepared_to), weakly(self._look_again), weakly(self._complain)
-        )
         super().__init__(model_id=key, _key=key, a=a, b=b, out=str(Path.cwd()))
         self.on_msg(self._receive)
         if not (a and a.listening) and not (b and b.listening):
@@ -340,17 +322,20 @@ class Decks(Fleeting, anywidget.AnyWidget):
     @t.observe("a", "b")
     def _follow(self, change: Any) -> None:
         if change["new"]:
-            change["new"].observe(weakly(self._learn), ["bpm", "key", "separated"])
+            change["new"].observe(weakly(self._learn), ["bpm", "key", "loudness", "separated"])
+            change["new"].observe(weakly(self._played), "playing")
 
     def _learn(self, change: Any) -> None:
         """Let the crate know what a deck found out about its song."""
         path = change["owner"].path
         if path and (change["name"] != "separated" or change["new"] == 1):
-            self._look_again(path)
+            self._look_again(str(path))
 
-    def prepare(self, *songs: str | Path) -> None:
-        """Separate songs in the background, ahead of time; without names all of the crate."""
-        self._preparation.add(map(str, songs or [song["path"] for song in self.songs]))
+    def _played(self, change: Any) -> None:
+        """Remember what was played."""
+        deck = change["owner"]
+        if change["new"] and deck.path:
+            self._remember(str(deck.path), deck.title, deck.duration)
 
     def save(self, side: str, what: str) -> Path:
         """Write what is on deck ``"a"`` or ``"b"``, when it is separated, to a new file in `out`.
@@ -420,58 +405,43 @@ class Decks(Fleeting, anywidget.AnyWidget):
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it to raise to
             self.note = f"Not saved: {error}"
 
-    @t.observe("folder")
-    def _browse(self, _change: Any) -> None:
-        Thread(target=self._look, args=(self.folder,), daemon=True).start()
-
-    def _look(self, folder: str) -> None:
-        """Show the songs of a folder one by one, until another is chosen."""
-        self.songs, self.error = [], ""
-        if not folder:
-            return
-        found: list[dict[str, Any]] = []
-        shown = time.monotonic()
-        try:
-            for song in entries(folder, usual_separator(), Store()):
-                if folder != self.folder:
-                    return
-                found.append(asdict(song))
-                if time.monotonic() - shown > SHOWN:
-                    self.songs, shown = list(found), time.monotonic()
-        except StemlabError as error:
-            self._complain(str(error))
-        self.songs = found
-
-    def _look_again(self, path: str | Path) -> None:
-        """Bring what the crate says of a song up to date."""
-        with self._songs:
-            same = [Path(song["path"]).resolve() == Path(path).resolve() for song in self.songs]
-            self.songs = [
-                asdict(entry(Path(song["path"]), usual_separator(), Store())) if this else song
-                for song, this in zip(self.songs, same, strict=True)
-            ]
-
-    def _prepared_to(self, shares: dict[str, float]) -> None:
-        self.preparing = shares
-
-    def _complain(self, sentence: str) -> None:
-        self.error = sentence
-
     def _receive(self, _widget: Any, message: dict[str, Any], buffers: Any) -> None:
         match message:
             case {"kind": "load", "side": "a" | "b" as side, "path": str(path)}:
                 self.load(side, path)
-            case {"kind": "prepare", "paths": list(paths)}:
-                self.error = ""
-                self._preparation.add(paths)
-            case {"kind": "cancel", "paths": list(paths)}:
-                self._preparation.cancel(paths)
             case {"kind": "save", "side": "a" | "b" as side, "what": str(what)}:
                 Thread(target=self._save, args=(side, what), daemon=True).start()
             case {"kind": "recorded", "last": True} if self._take:
                 self._take.end()
             case {"kind": "recorded"} if self._take:
                 self._take.add(bytes(buffers[0]))
+            case {"kind": "export history"}:
+                self.note = self._export_history()
+            case {"kind": "dropped", "side": str(side), **dropped}:
+                self._drop(side, dropped, buffers)
+            case _:
+                self._serve(message)
+
+    def _drop(self, side: str, dropped: dict[str, Any], buffers: Any) -> None:
+        """Take in a piece of a file that was dropped; put the whole on a deck, if on one."""
+        try:
+            path = self._receive_file(dropped, buffers)
+        except StemlabError as error:
+            self.error = str(error)
+            return
+        if path and side in ("a", "b"):
+            self.load(side, path)
+
+    def _export_history(self) -> str:
+        """Write what was played as a playlist; return a sentence on that."""
+        try:
+            name = time.strftime("stemlab played %Y-%m-%d")
+            path = free_path(Path(self.out).expanduser(), name, "m3u8")
+            songs = [(Path(song["path"]), song["title"], song["seconds"]) for song in self.history]
+            playlists.write(path, songs)
+        except StemlabError as error:
+            return f"Not saved: {error}"
+        return f"Saved {path}"
 
     def play(self) -> None:
         """Start both decks at the same sample."""
@@ -486,7 +456,7 @@ class Decks(Fleeting, anywidget.AnyWidget):
 
     def end(self) -> None:
         """Stop what is under way."""
-        self._preparation.close()
+        self._close_crate()
         if self._take:
             self._take.close()
 

@@ -1,185 +1,200 @@
-"""A crate: the songs of a folder, what is known of them, and their separation ahead of time."""
+"""The crate's kernel side: songs of a folder or playlist, what is known of them, the history."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
+import time
+from dataclasses import asdict
 from pathlib import Path
-from threading import Condition, Event, Thread
-from typing import TYPE_CHECKING
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets as t
 
 from stemlab.errors import AudioError, StemlabError
 from stemlab.library import sidecar
-from stemlab.library.facts import Facts, find_rhythm, keep_rhythm
-from stemlab.library.rhythm import Rhythm
-from stemlab.library.songs import find_songs
-from stemlab.library.store import FINAL, Store
-from stemlab.sound.audio import Reader
-from stemlab.widgets.parts.feed import Producer, usual_separator
+from stemlab.library.collection import Collection, browse
+from stemlab.library.export import free_path
+from stemlab.library.store import NOTES, Store
+from stemlab.widgets.decks.ahead import Listening, Preparation
+from stemlab.widgets.parts.feed import usual_separator
+from stemlab.widgets.parts.lifetime import weakly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
-    from stemlab.library.store import Track
-    from stemlab.separator import Separator
+FOLDERS = 12
+"""Folders and playlists that are remembered."""
+PLAYED = 1000
+"""Songs of the history."""
+SHOWN = 1.0  # seconds between two states of the crate that are shown
+LARGEST = 1 << 30  # bytes of a file that is dropped
+
+_REMEMBERED = "crate.json"
+_DROPPED = "dropped"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A song in a crate.
+class Crate(anywidget.AnyWidget):
+    """A widget with a crate.
 
     Attributes
     ----------
-    path, title
-        Its file and its name.
-    seconds
-        Its length.
-    bpm, key
-        0 and empty until it was on a deck.
-    separated
-        Share of it whose stems are kept, 0 to 1.
+    folder
+        Where the songs are: a folder, or a playlist (M3U, M3U8 or rekordbox's XML).
+    folders
+        Those that were looked into before, the last first; they are remembered.
+    songs
+        What is in the crate, a dict for each `stemlab.library.collection.Entry`.
+    preparing
+        The share that is done, 0 to 1, of each song that is being separated or waits for it, by
+        path.
+    history
+        What was played, the first first: dicts with "path", "title", "seconds" and "time".
+    error
+        What is wrong with the folder or a song of it, in one sentence, or ``""``.
     """
 
-    path: str
-    title: str
-    seconds: float
-    bpm: float = 0.0
-    key: str = ""
-    separated: float = 0.0
+    folder = t.Unicode().tag(sync=True)
+    folders = t.List(t.Unicode()).tag(sync=True)
+    songs = t.List(t.Dict()).tag(sync=True)
+    preparing = t.Dict().tag(sync=True)
+    history = t.List(t.Dict()).tag(sync=True)
+    error = t.Unicode().tag(sync=True)
 
+    def __init__(self, **traits: Any) -> None:
+        self._changing = Lock()
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._collected: Collection | None = None
+        self._shown = 0.0
+        self._drop_path: Path | None = None
+        self._preparation = Preparation(
+            weakly(self._prepared_to), weakly(self._look_again), weakly(self._complain)
+        )
+        self._listening = Listening(weakly(self._look_again))
+        kept = sidecar.read(self._kept).get("folders")
+        folders = [one for one in kept if isinstance(one, str)] if isinstance(kept, list) else []
+        super().__init__(folders=folders[:FOLDERS], **traits)
 
-def entries(folder: str | Path, separator: Separator, store: Store) -> Iterator[Entry]:
-    """Yield the songs below a folder by name; files that cannot be read are left out.
+    @property
+    def _kept(self) -> Path:
+        return Store().root / NOTES / _REMEMBERED
 
-    Raises
-    ------
-    AudioError
-        If there is no such folder.
-    """
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise AudioError(f"{folder}: there is no such folder; check its name")
-    for path in find_songs(root):
-        with suppress(AudioError):
-            yield entry(path, separator, store)
+    def prepare(self, *songs: str | Path) -> None:
+        """Separate songs in the background, ahead of time; without names all of the crate."""
+        self._preparation.add(map(str, songs or [song["path"] for song in self.songs]))
 
+    @property
+    def _collection(self) -> Collection:
+        with self._changing:
+            self._collected = self._collected or Collection(Store(), usual_separator())
+            return self._collected
 
-def entry(path: Path, separator: Separator, store: Store) -> Entry:
-    """Return what is known of a song.
+    @t.observe("folder")
+    def _browse(self, _change: Any) -> None:
+        Thread(target=self._look, args=(self.folder,), daemon=True).start()
 
-    Raises
-    ------
-    AudioError
-        If it cannot be read.
-    """
-    with Reader(path) as reader:
-        title, seconds = reader.tags.title or path.stem, (reader.length or 0) / reader.rate
-    rhythm = Facts.read(sidecar.read(store.note(path))).rhythm or Rhythm(0, 0, "", 0)
-    track = store.find(path, separator)
-    separated = track.separated if track else 0.0
-    return Entry(str(path), title, seconds, rhythm.bpm, rhythm.key, separated)
+    def _look(self, folder: str) -> None:
+        """Show the songs of a folder as they are found, until another is chosen; then listen."""
+        self._entries, self.songs, self.error = {}, [], ""
+        self._listening.take([])
+        if not folder:
+            return
+        try:
+            for song in self._collection.entries(folder):
+                if folder != self.folder:
+                    return
+                self._entries[song.path] = asdict(song)
+                self._show()
+        except StemlabError as error:
+            self._complain(str(error))
+        self._show(now=True)
+        if self._entries:
+            self._remember_folder(folder)
+            self._listening.take(path for path, song in self._entries.items() if not song["known"])
 
+    def _show(self, *, now: bool = False) -> None:
+        if now or time.monotonic() - self._shown > SHOWN:
+            self.songs, self._shown = list(self._entries.values()), time.monotonic()
 
-class Preparation:
-    """Separates songs one after another in a thread and finds their rhythm, as a deck would.
+    def _remember_folder(self, folder: str) -> None:
+        others = [other for other in self.folders if other != folder]
+        self.folders = [folder, *others][:FOLDERS]
+        try:
+            sidecar.add(self._kept, folders=self.folders)
+        except OSError as error:
+            self._complain(f"the folder is not remembered ({error.strerror})")
 
-    What it made is kept, also of songs that were cancelled.
+    def _look_again(self, path: str) -> None:
+        """Bring what the crate says of a song up to date."""
+        if path not in self._entries:
+            return
+        try:
+            self._entries[path] = asdict(self._collection.entry(Path(path)))
+        except AudioError:  # it is gone
+            del self._entries[path]
+        waits = any(not song["known"] for song in self._entries.values())
+        self._show(now=not waits)
 
-    Parameters
-    ----------
-    progress
-        Called in the thread with the share that is done of each song that waits or is under way,
-        by path, in their order.
-    done
-        Called in the thread with the path of each song that is finished.
-    failed
-        Called in the thread with a sentence on each song that could not be separated.
-    """
+    def _prepared_to(self, shares: dict[str, float]) -> None:
+        self.preparing = shares
 
-    def __init__(
-        self,
-        progress: Callable[[dict[str, float]], None],
-        done: Callable[[str], None],
-        failed: Callable[[str], None],
-    ) -> None:
-        self._progress, self._done, self._failed = progress, done, failed
-        self._shares: dict[str, float] = {}
-        self._changed = Condition()
-        self._closed = False
-        self._thread: Thread | None = None
+    def _complain(self, sentence: str) -> None:
+        self.error = sentence
 
-    def add(self, paths: Iterable[str]) -> None:
-        """Have songs separated after those that wait already."""
-        with self._changed:
-            self._shares |= {path: 0.0 for path in paths if path not in self._shares}
-            if not self._thread:
-                self._thread = Thread(target=self._work, name="stemlab crate", daemon=True)
-                self._thread.start()
-            self._changed.notify()
-        self._progress(dict(self._shares))
+    def _remember(self, path: str, title: str, seconds: float) -> None:
+        """Note that a song is played, unless it is the last that was."""
+        if not self.history or self.history[-1]["path"] != path:
+            song = {"path": path, "title": title, "seconds": seconds, "time": time.time()}
+            self.history = [*self.history, song][-PLAYED:]
 
-    def cancel(self, paths: Iterable[str]) -> None:
-        """Take songs from those that wait, and stop the one that is under way."""
-        with self._changed:
-            for path in paths:
-                self._shares.pop(path, None)
-        self._progress(dict(self._shares))
+    def _serve(self, message: dict[str, Any]) -> None:
+        """Do what the page asks of the crate."""
+        match message:
+            case {"kind": "prepare", "paths": list(paths)}:
+                self.error = ""
+                self._preparation.add(paths)
+            case {"kind": "cancel", "paths": list(paths)}:
+                self._preparation.cancel(paths)
+            case {"kind": "browse", "path": str(path)}:
+                here, names = browse(path)
+                self.send({"kind": "browsed", "path": str(here), "names": names})
 
-    def close(self) -> None:
-        """Cancel all, and wait for the window that is being separated."""
-        with self._changed:
-            self._closed = True
-            self._shares.clear()
-            self._changed.notify()
-        if self._thread:
-            self._thread.join()
+    def _receive_file(self, piece: dict[str, Any], buffers: Iterable[Any]) -> Path | None:
+        """Add a piece to a file that was dropped on the page; return it when it is whole.
 
-    def _work(self) -> None:
-        while path := self._next():
-            try:
-                self._prepare(path)
-            except StemlabError as error:
-                self._failed(str(error))
-            self.cancel([path])
+        Raises
+        ------
+        AudioError
+            If it is too large or cannot be written.
+        """
+        match piece:
+            case {"name": str(name), "first": bool(first), "last": bool(last)}:
+                folder = Store().root / _DROPPED
+                if first:
+                    self._drop_path = free_path(folder, Path(name).stem, Path(name).suffix[1:])
+                if not self._drop_path:
+                    return None
+                try:
+                    with self._drop_path.open("ab") as file:
+                        for buffer in buffers:
+                            file.write(buffer)
+                        size = file.tell()
+                except OSError as error:
+                    raise AudioError(f"{name}: cannot be taken in ({error.strerror})") from error
+                if size > LARGEST:
+                    self._drop_path.unlink()
+                    self._drop_path = None
+                    raise AudioError(f"{name}: larger than a gigabyte; look for it in its folder")
+                return self._dropped() if last else None
+        return None
 
-    def _next(self) -> str:
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._shares)
-            return next(iter(self._shares), "")
+    def _dropped(self) -> Path | None:
+        path, self._drop_path = self._drop_path, None
+        if path and (self.folder == str(path.parent) or not self.folder):
+            self.folder = ""
+            self.folder = str(path.parent)
+        return path
 
-    def _prepare(self, path: str) -> None:
-        separator, store = usual_separator(), Store()
-        track, note = store.open(path, separator), store.note(path)
-        if (track.states < FINAL).any():
-            self._separate(path, track, separator)
-        if path in self._shares and not Facts.read(sidecar.read(note)).rhythm:
-            keep_rhythm(note, find_rhythm(track))
-        if path in self._shares:
-            self._done(path)
-
-    def _separate(self, path: str, track: Track, separator: Separator) -> None:
-        ended = Event()
-        errors: list[Exception] = []
-
-        def on_block(_block: object) -> None:
-            if (track.states == FINAL).all():
-                ended.set()
-
-        def on_error(error: Exception) -> None:
-            errors.append(error)
-            ended.set()
-
-        producer = Producer(track, separator, on_block, on_error)
-        while path in self._shares and not ended.wait(0.3):
-            self._report(path, track.separated)
-        producer.close()
-        if errors:
-            raise StemlabError(f"{path}: separation stopped ({errors[0]}); try it again")
-
-    def _report(self, path: str, share: float) -> None:
-        with self._changed:
-            if path not in self._shares:
-                return
-            self._shares[path] = share
-            shares = dict(self._shares)
-        self._progress(shares)
+    def _close_crate(self) -> None:
+        self._listening.close()
+        self._preparation.close()

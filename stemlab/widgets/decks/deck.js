@@ -4,6 +4,7 @@ import { button, choice, clock, drawSong, element, group, meter, press, say, sig
 import { LEVEL, showFaders } from "../parts/faders.js";
 import { Closeup, CUE_HUES } from "./closeup.js";
 import { CueEditor } from "./cues.js";
+import { camelot, fits, KEYS } from "./harmony.js";
 import { PRESETS, REACH } from "./turntable.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
@@ -13,22 +14,7 @@ const CALM = 2; // pictures between two of what does not scroll
 const FINE_SHIFT = 0.01; // seconds by which the grid is moved
 const LOOPS = [1, 2, 4, 8, 16, 32];
 const JUMPS = [-4, -1, 1, 4];
-const TONICS = ["C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
-const KEYS = ["major", "minor"].flatMap((mode) => TONICS.map((tonic) => `${tonic} ${mode}`));
 const TEMPO = { ...REACH, rest: 1, step: 0.001, text: (/** @type {number} */ value) => signed(100 * (value - 1), 1, " %") };
-
-/** @param {string} key @param {number} semitones */
-function shifted(key, semitones) {
-  const [tonic, mode] = key.split(" ");
-  return `${TONICS[(TONICS.indexOf(tonic) + semitones + 12) % 12]} ${mode}`;
-}
-
-/** The key's hour on the Camelot wheel. @param {string} key */
-function camelot(key) {
-  const [tonic, mode] = key.split(" ");
-  const fifths = 7 * (TONICS.indexOf(tonic) - (mode === "minor" ? 9 : 0));
-  return `${((((7 + fifths) % 12) + 12) % 12) + 1}${mode === "minor" ? "A" : "B"}`;
-}
 
 /** The face of one deck. */
 export class DeckFace {
@@ -112,7 +98,7 @@ export class DeckFace {
     this.again = this.named("Last loop", "↻", () => table.reloop());
     this.modes = /** @type {const} */ ([["quantise", "Quantise", "Q"], ["slip", "Slip", "SLIP"]]).map(([trait, name, face]) =>
       ({ trait, node: this.named(name, face, () => table.set({ [trait]: !this.model.get(trait) })) }));
-    return element("div", { class: "line" }, group("Loop", this.named("Loop in", "IN", () => table.loopIn()),
+    return element("div", { class: "line pads" }, group("Loop", this.named("Loop in", "IN", () => table.loopIn()),
       this.named("Loop out", "OUT", () => table.loopOut()), this.again, this.named("Halve loop", "½", () => table.scaleLoop(0.5)),
       this.named("Double loop", "×2", () => table.scaleLoop(2)), ...this.loops), group("Beat jump", ...jumps),
       group("Modes", ...this.modes.map(({ node }) => node)));
@@ -166,7 +152,8 @@ export class DeckFace {
     const step = (/** @type {number} */ way) => () =>
       table.set({ semitones: Math.min(6, Math.max(-6, model.get("semitones") + way)) });
     return element("div", { class: "line tempo" }, element("span", { class: "label" }, "TEMPO"), this.fader.input, this.tempoFigure,
-      element("span", { class: "label" }, "KEY"), group("Key", this.named("Key down", "♭", step(-1)), this.named("Key up", "♯", step(1))),
+      element("span", { class: "label" }, "KEY"), group("Key", this.named("Key down", "♭", step(-1)), this.named("Key up", "♯", step(1)),
+        this.named("Match key", "FIT", () => table.matchKey())),
       this.keyFigure);
   }
 
@@ -216,8 +203,9 @@ export class DeckFace {
     if (keys) keys.value = name;
     if (bpm) bpm.textContent = table.beat ? table.bpm.toFixed(2) : model.get("listening") ? "…" : "–";
     if (!key) return;
-    const heard = name && shifted(name, model.get("semitones"));
-    key.textContent = heard ? `${camelot(heard)} · ${heard}` : "";
+    const { heard } = table;
+    key.textContent = heard ? `${camelot(heard)} · ${heard}${fits(heard, table.partner?.heard ?? "") ? " ✓" : ""}` : "";
+    key.title = key.textContent.endsWith("✓") ? "goes together with the other deck's key" : "";
   }
 
   /** Draws what has changed: the close-up each time, the rest, which stands still, less often. @param {number} time ms */

@@ -1,23 +1,38 @@
 // The decks as one sees and steers them: both decks, the mixer, what is saved, the crate, the keyboard.
 
 import { audio, page } from "../engine/output.js";
-import { element, frames, say } from "../parts/controls.js";
+import { button, element, frames, group, say } from "../parts/controls.js";
 import { keepKeys } from "../parts/keys.js";
 import { Console, SIDES } from "./console.js";
-import { Crate } from "./crate.js";
+import { Crate, takesFiles } from "./crate.js";
 import { DeckFace } from "./deck.js";
+import { fits } from "./harmony.js";
 import { Midi } from "./midi.js";
 import { MixerFace } from "./mixer.js";
 import { SaveFace } from "./saving.js";
+import { REACH } from "./turntable.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 
 const RATE = 44100;
 const SHOWN_TRAITS = [
-  "levels", "mutes", "solos", "playing", "owner", "loop", "overview", "bpm", "first_beat", "metre", "knots", "key", "tempo", "semitones", "synced",
-  "cue", "cues", "last_loop", "quantise", "slip", "trim", "loudness", "autogain", "zoom", "eq", "kills", "filter", "pfl", "listening", "crossfader", "curve", "master", "beats", "folder", "songs", "preparing",
+  "levels", "mutes", "solos", "playing", "owner", "loop", "overview", "bpm", "first_beat", "metre", "knots", "key", "tempo", "semitones",
+  "synced", "cue", "cues", "last_loop", "quantise", "slip", "trim", "loudness", "autogain", "zoom", "eq", "kills", "filter", "pfl",
+  "listening", "crossfader", "curve", "master", "beats", "folder", "folders", "songs", "preparing",
   "error", "out", "kind", "recording", "note",
 ].map((name) => `change:${name}`).join(" ");
+
+const UPLOADED = 1 << 20; // bytes of a file that are sent at once
+
+/** Sends files to the kernel, the last of them for a deck or, with "", for the crate. @param {Model} model @param {FileList} files @param {string} side */
+async function upload(model, files, side) {
+  for (const file of files)
+    for (let at = 0; at < file.size; at += UPLOADED) {
+      const piece = await file.slice(at, at + UPLOADED).arrayBuffer();
+      const facts = { name: file.name, first: at === 0, last: at + UPLOADED >= file.size };
+      model.send({ kind: "dropped", side: file === files[files.length - 1] ? side : "", ...facts }, undefined, [piece]);
+    }
+}
 
 /** All of it, made anew when a song is loaded. */
 class Face {
@@ -39,6 +54,8 @@ class Face {
     this.resize = new ResizeObserver(() => this.faces.forEach((face) => face && (face.dirty = true)));
     this.resize.observe(this.root);
     this.advice = "";
+    this.browsed = (/** @type {any} */ message) => message.kind === "browsed" && this.crate?.picker.show(message.path, message.names);
+    desk.model.on("msg:custom", this.browsed);
     this.midi = new Midi(this.root, (words) => (this.advice = words));
   }
 
@@ -49,16 +66,41 @@ class Face {
     this.saving = new SaveFace(desk);
     this.crate ??= new Crate({
       look: (folder) => desk.set({ folder }),
+      browse: (path) => desk.model.send({ kind: "browse", path }),
+      keep: () => desk.model.send({ kind: "export history" }),
+      drop: (files, side) => upload(desk.model, files, side),
+      goes: (song) => this.goes(song),
       load: (side, path) => desk.model.send({ kind: "load", side, path }),
       prepare: (paths) => desk.model.send({ kind: "prepare", paths }),
       cancel: (paths) => desk.model.send({ kind: "cancel", paths }),
     });
     this.told = element("div", { class: "complaint", role: "alert" });
     const [a, b] = await Promise.all(this.faces.map((face, i) => face?.node ?? this.empty(i)));
+    [a, b].forEach((node, i) => takesFiles(node, (files) => upload(desk.model, files, SIDES[i])));
     this.root.replaceChildren(
-      element("div", { class: "closeups" }, ...this.faces.flatMap((face) => (face ? [face.closeup.node] : []))),
+      element("div", { class: "closeups" }, ...this.faces.flatMap((face) => (face ? [face.closeup.node] : [])), this.zoom()),
       element("div", { class: "table" }, a, this.mixer.node, b), this.told, this.crate.node, this.saving.node);
     this.follow();
+  }
+
+  /** Shows fewer or more seconds of both songs close up. */
+  zoom() {
+    const { desk } = this;
+    const by = (/** @type {number} */ factor) => () => desk.set({ zoom: Math.min(64, Math.max(1, desk.model.get("zoom") * factor)) });
+    const node = group("Zoom", button("Zoom out", "−", by(2)), button("Zoom in", "+", by(0.5)));
+    node.classList.add("zoom");
+    return node;
+  }
+
+  /** Whether a song goes with what plays, or else with what is on the decks. @param {import("./crate.js").Entry} song */
+  goes({ bpm, key }) {
+    const tables = this.desk.tables.filter((table) => table !== null);
+    const playing = tables.filter((table) => table.deck.playing);
+    return (playing.length ? playing : tables).every((table) => {
+      const ratio = table.bpm / bpm;
+      const tempo = ratio * 2 ** -Math.round(Math.log2(ratio));
+      return tempo >= REACH.min && tempo <= REACH.max && fits(key, table.heard);
+    });
   }
 
   /** What stands where no song is. @param {number} i side */
@@ -75,8 +117,8 @@ class Face {
     const models = [this.desk.model, ...this.faces.flatMap((face) => (face ? [face.model] : []))];
     const show = () => {
       for (const face of [...this.faces, this.mixer, this.saving]) face?.show();
-      const [folder, songs, preparing, error] = ["folder", "songs", "preparing", "error"].map((name) => this.desk.model.get(name));
-      this.crate?.show(folder, songs, preparing, error);
+      const [folder, folders, songs, preparing, error] = ["folder", "folders", "songs", "preparing", "error"].map((name) => this.desk.model.get(name));
+      this.crate?.show(folder, folders, songs, preparing, error);
     };
     this.stops = models.map((model) => {
       model.on(SHOWN_TRAITS, show);
@@ -124,6 +166,7 @@ class Face {
     return () => {
       stop();
       this.resize.disconnect();
+      this.desk.model.off("msg:custom", this.browsed);
       for (const one of this.stops) one();
       this.midi.close();
     };

@@ -1,6 +1,7 @@
 // A deck on the page: a song at any tempo and in any key, its beats, cues and loops, and its channel of the mixer.
 
 import { Deck } from "../engine/output.js";
+import { nearest, shifted } from "./harmony.js";
 import { Player } from "../parts/transport.js";
 import { even, uneven } from "./grid.js";
 
@@ -460,6 +461,19 @@ export class Turntable extends Player {
       this.told = `too far apart to sync: ${own} against ${other} BPM.`;
       this.set({ synced: false });
     } else if (tempo !== this.model.get("tempo")) this.set({ tempo });
+  }
+
+  /** The key that is heard, "" if there is none. */
+  get heard() {
+    const key = this.model.get("key");
+    return key && shifted(key, this.model.get("semitones"));
+  }
+
+  /** Moves the song, by three semitones at most, to a key that goes together with the partner's. */
+  matchKey() {
+    const [key, other] = [this.model.get("key"), this.partner?.heard];
+    this.told = key && other ? "" : "the keys of both songs are not known yet.";
+    if (key && other) this.set({ semitones: nearest(key, other) });
   }
 
   /** A nudge while it lasts: -1 slower, 1 faster, 0 no more. @param {number} way */

@@ -71,11 +71,12 @@ def unhurried(make: Callable[[], Made]) -> Made:
 
     A thread inherits the priority of the one that starts it. Only Linux has one for each thread.
     """
-    with ThreadPoolExecutor(1, initializer=_stand_back) as pool:
+    with ThreadPoolExecutor(1, initializer=stand_back) as pool:
         return pool.submit(make).result()
 
 
-def _stand_back() -> None:
+def stand_back() -> None:
+    """Let other threads go before this one."""
     if sys.platform == "linux":
         with suppress(OSError):  # where nobody may change priorities
             os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
@@ -163,7 +164,7 @@ class Producer:
 
     def _settle(self) -> None:
         """Separate what is listened to, what follows it, the rest; leaps go first."""
-        _stand_back()
+        stand_back()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or not self._held_up())
