@@ -102,6 +102,7 @@ def write(path: Path, songs: Iterable[tuple[Path, str, float]]) -> None:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "set.m3u8"
     ...     write(path, [(Path("/music/a.mp3"), "A song", 61.2)])
