@@ -299,7 +299,8 @@ class Lesson(Experiment):
 
         def draw() -> Figure:
             sdrs = {name: [at[name][stem] for at in run.sdrs] for name in PIECES}
-            return figures.learning(run.losses, sdrs, epoch, f"SDR of {stem} in dB")
+            losses = run.losses[: run.epochs + 1]  # the next epoch may be under way
+            return figures.learning(losses, sdrs, epoch, f"SDR of {stem} in dB")
 
         return Outcome(kept_and_rest(mix, kept), lambda: self._words(stem, epoch), draw)
 

@@ -3,7 +3,7 @@
 import { audio, page } from "./engine/output.js";
 import { button, clock, drawBars, drawSong, element, frames, height, meter, percent, press, say, slider, waveform } from "./parts/controls.js";
 import { keepKeys } from "./parts/keys.js";
-import { nameSliders } from "./parts/names.js";
+import { nameForeign } from "./parts/names.js";
 import { LEVEL, showFaders, stemRow } from "./parts/faders.js";
 import { stayAtTop } from "./parts/top.js";
 import { Player } from "./parts/transport.js";
@@ -272,7 +272,7 @@ function render({ model, el }) {
     return undefined;
   }
   keepKeys();
-  nameSliders();
+  nameForeign();
   const stop = new Face(player, el).start();
   player.views++;
   return () => {

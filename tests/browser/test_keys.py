@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from axe import faults
 
 if TYPE_CHECKING:
     from conftest import Notebook
@@ -98,3 +99,43 @@ def test_every_control_is_at_most_twenty_tabs_away(notebook: Notebook) -> None:
         assert len(names) <= 20
     assert {"Loop start", "Position in the song", "Vocals level", "Vocals pan"} <= set(names)
     assert "Drums level" not in names
+
+
+def go_to(notebook: Notebook, name: str, key: str = "Tab") -> None:
+    """Press a key until something has the focus."""
+    for _ in range(20):
+        notebook.page.keyboard.press(key)
+        if focused(notebook) == name:
+            return
+    raise AssertionError(f"{name} is more than 20 times {key} away")
+
+
+def test_the_player_is_played_by_keyboard_alone(notebook: Notebook) -> None:
+    notebook.run("player.vocals = player.drums = 1.0; player.loop = [0, player.duration]")
+    keyboard, live = notebook.page.keyboard, "[...stemlab.players.values()][0]"
+    notebook.page.locator(".stemlab-player").focus()
+    keyboard.press("Space")
+    notebook.wait(f"{live}.playing")
+    keyboard.press("ArrowDown")  # to the drums
+    go_to(notebook, "Drums level")
+    keyboard.press("ArrowLeft")
+    notebook.wait(f"Math.abs({live}.gains()[1] - 0.95) < 1e-6")
+    keyboard.press("Shift+Tab")  # to solo, and up to the vocals' solo
+    keyboard.press("ArrowUp")
+    assert focused(notebook) == "Solo vocals"
+    keyboard.press("Enter")
+    notebook.wait(f"{live}.gains()[1] === 0")
+    go_to(notebook, "Position in the song", "Shift+Tab")
+    keyboard.press("Space")
+    notebook.wait(f"!{live}.playing")
+    keyboard.press("Home")
+    notebook.wait(f"{live}.now() < 0.1")
+    keyboard.press("Shift+ArrowRight")
+    notebook.wait(f"Math.abs({live}.now() - 1) < 0.1")
+    notebook.run("player.solo(); player.loop = []")
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_everybody_can_use_the_widgets(notebook: Notebook, theme: str) -> None:
+    notebook.run("display(player.sliders)")
+    assert faults(notebook.page, theme) == []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from axe import faults
 from conftest import PATIENCE, Notebook
 from test_notebooks import opened
 
@@ -358,3 +359,8 @@ def test_nothing_is_wider_than_the_page(lesson: Notebook, theme: str) -> None:
     assert lesson.page.evaluate(f"{outer}.scrollWidth <= {outer}.clientWidth")
     lesson.page.locator(".stemlab-paint").scroll_into_view_if_needed()
     lesson.page.screenshot(path=OUT / f"masks-{theme.lower()}.png")
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_everybody_can_use_the_notebook(lesson: Notebook, theme: str) -> None:
+    assert faults(lesson.page, theme) == []
