@@ -477,7 +477,7 @@ def test_export(
     click(notebook, "Save")
     note = notebook.page.locator(".stemlab-decks .note", has_text="Saved").last
     note.wait_for(timeout=4000 * PATIENCE)
-    (path,) = (tmp_path / "new").iterdir()
+    (path,) = (tmp_path / "new").glob("[!.]*")
     assert note.inner_text() == f"Saved {path}"
     sound = load(path).samples
     assert len(sound) == pytest.approx(90 * RATE, abs=2048)
