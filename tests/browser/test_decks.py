@@ -531,8 +531,8 @@ def test_the_app_plays(lab: Lab, tmp_path: Path) -> None:
         for name in ("Jump 4 A", "Hot cue 1 A", "Sync B", "Play B", "Loop 8 B", "Mute vocals B"):
             page.get_by_role("button", name=name, exact=True).click()
         page.get_by_role("slider", name="Crossfader").fill("0.5")
-        page.get_by_role("textbox", name="Folder of songs").fill("~/Music")
-        page.get_by_role("textbox", name="Folder of songs").press("Enter")
+        page.get_by_role("combobox", name="Folder of songs").fill("~/Music")
+        page.get_by_role("combobox", name="Folder of songs").press("Enter")
         page.get_by_role("textbox", name="Folder to save to").fill("~/Music/stemlab")
         page.get_by_role("textbox", name="Folder to save to").press("Tab")
         page.locator(".crate .done >> visible=true").first.wait_for(timeout=4000 * PATIENCE)

@@ -150,7 +150,7 @@ def test_crate_loads_a_song(notebook: Notebook, tmp_path: Path) -> None:
     for name in ("one", "two"):
         save(tmp_path / f"{name}.wav", tone)
     notebook.run("song_b = desk.b")
-    folder = notebook.page.get_by_role("textbox", name="Folder of songs").last
+    folder = notebook.page.get_by_role("combobox", name="Folder of songs").last
     folder.fill(str(tmp_path))
     folder.press("Enter")
     row = notebook.page.locator(".stemlab-decks .crate tbody tr", has_text="two").last
@@ -173,7 +173,7 @@ def test_crate_separates_ahead_of_time(notebook: Notebook, tmp_path: Path) -> No
     for name, gain in (("one", 1.0), ("two", 0.9), ("long", 0.8)):
         save(tmp_path / f"{name}.wav", Audio(np.tile(song * gain, (9 if name == "long" else 1, 1))))
     notebook.run("from stemlab.labs import decks\ndesk = decks(); display(desk)")
-    folder = notebook.page.get_by_role("textbox", name="Folder of songs").last
+    folder = notebook.page.get_by_role("combobox", name="Folder of songs").last
     folder.fill(str(tmp_path))
     folder.press("Enter")
     rows = notebook.page.locator(".stemlab-decks .crate tbody tr")
