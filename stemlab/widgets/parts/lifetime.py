@@ -129,7 +129,7 @@ class _Cells:
     def _let_go(self) -> bool:
         """Let go of widgets that are not shown; return whether there are any."""
         shown = _parts(widget for widgets in self._shown.values() for widget in widgets)
-        ours = _parts(widget for widget in _kept().values() if isinstance(widget, Fleeting))
+        ours = _parts(widget for widget in [*_kept().values()] if isinstance(widget, Fleeting))
         unshown, self._past = self._past | ours, {}
         gone = {name: unshown[name] for name in (unshown.keys() & _kept().keys()) - shown.keys()}
         if gone:
@@ -146,7 +146,7 @@ class _Cells:
             self._shell.user_ns_hidden,
             vars(self._shell.displayhook),
         ):
-            for name in [name for name, value in outputs.items() if id(value) in gone]:
+            for name in [name for name, value in [*outputs.items()] if id(value) in gone]:
                 if _OUTPUT.fullmatch(f"_{name}" if isinstance(name, int) else name):
                     outputs[name] = ""
 
@@ -178,13 +178,14 @@ def _inside(value: Any) -> Iterator[ipywidgets.Widget]:
     if isinstance(value, ipywidgets.Widget):
         yield value
     elif isinstance(value, (list, tuple, dict)):
-        for part in value.values() if isinstance(value, dict) else value:
+        # A copy: threads of a widget may add to it meanwhile.
+        for part in [*value.values()] if isinstance(value, dict) else [*value]:
             yield from _inside(part)
 
 
 def _release(gone: Widgets) -> None:
     """Leave it to Python how long widgets live."""
-    for link in [each for each in _kept().values() if isinstance(each, Link)]:
+    for link in [each for each in [*_kept().values()] if isinstance(each, Link)]:
         for end, _ in (link.source, link.target):
             if end.model_id in gone:  # it holds its links from now on
                 vars(end).setdefault(_LINKS, []).append(link)
