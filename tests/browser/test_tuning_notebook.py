@@ -105,8 +105,8 @@ def follow(notebook: Notebook, turn: int) -> int:
     code = f"""
 import time
 end = time.monotonic() + 60
-while lab._order.turn <= {turn} and time.monotonic() < end: time.sleep(0.01)
-print(lab.wait(200), lab._order.turn)"""
+while lab._orders.newest.turn <= {turn} and time.monotonic() < end: time.sleep(0.01)
+print(lab.wait(200), lab._orders.newest.turn)"""
     done, now = notebook.run(code).split()
     assert (done, int(now) > turn) == ("True", True)
     return int(now)
@@ -150,7 +150,7 @@ def test_every_control_changes_what_it_should(tuned: Notebook, lab: Lab) -> None
     tuned.run("""
 for name, value in first.items(): lab.controls[name].value = value
 print(lab.wait(200))""")
-    turn, old = int(tuned.run("print(lab._order.turn)")), vocals(tuned, lab)
+    turn, old = int(tuned.run("print(lab._orders.newest.turn)")), vocals(tuned, lab)
     bill, seen = tuned.run("print(lab._bill.value)"), tuned.page.evaluate(SEEN)
     assert hears(tuned, old)
     for label, (act, to, sounds) in MOVES.items():
@@ -187,7 +187,7 @@ lab.controls['n_fft'].value = 4096
 print(lab.wait(200))""")
     old = vocals(tuned, lab)
     for label, (value, sentence) in FAULTS.items():
-        turn = int(tuned.run("print(lab._order.turn)"))
+        turn = int(tuned.run("print(lab._orders.newest.turn)"))
         good = tuned.page.locator(INPUT.format(label)).first.input_value()
         move(tuned, label, "fill", value.format(lab.root))
         follow(tuned, turn)
