@@ -54,7 +54,7 @@ def deck():
 """
 KINDS = {
     "player": "player = StemPlayer(song(), separator, store=Store('originals')); shown = player",
-    "deck": "player = deck(); shown = Decks(player)",
+    "deck": "player = deck(); shown = Decks(player); shown.autogain = False",
 }
 # The first 20 s are separated.
 SOME = f"""
