@@ -127,9 +127,9 @@ def test_a_cell_that_runs_again_leaves_nothing_behind(kernel: Kernel, name: str)
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", CELLS)
-def test_twenty_runs_take_no_more_than_five(kernel: Kernel, name: str) -> None:
-    """By the fifth the model is there, and what ends behind the runs has begun to."""
-    counts = rerun(kernel, name, 20)[4:]
+def test_twenty_runs_take_no_more_than_ten(kernel: Kernel, name: str) -> None:
+    """By the tenth the model is there, and what ends behind the runs has begun to."""
+    counts = rerun(kernel, name, 20)[9:]
     print(name, counts[0], counts[-1])
     assert counts[-1]["MB"] < 1.2 * counts[0]["MB"] + 30
     assert_as_many(counts)
