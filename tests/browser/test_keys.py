@@ -111,12 +111,18 @@ def go_to(notebook: Notebook, name: str, key: str = "Tab") -> None:
 
 
 def test_the_player_is_played_by_keyboard_alone(notebook: Notebook) -> None:
-    notebook.run("player.vocals = player.drums = 1.0; player.loop = [0, player.duration]")
+    notebook.run("""
+player.mutes = player.solos = [False] * len(player.stems)
+player.vocals = player.drums = 1.0
+player.playing, player.loop = False, [0, player.duration]""")
     keyboard, live = notebook.page.keyboard, "[...stemlab.players.values()][0]"
+    notebook.wait(f"!{live}.playing")
     notebook.page.locator(".stemlab-player").focus()
     keyboard.press("Space")
     notebook.wait(f"{live}.playing")
-    keyboard.press("ArrowDown")  # to the drums
+    chosen = notebook.page.locator(".stemlab-player .selected .name")
+    while chosen.inner_text() != "Drums":
+        keyboard.press("ArrowDown")
     go_to(notebook, "Drums level")
     keyboard.press("ArrowLeft")
     notebook.wait(f"Math.abs({live}.gains()[1] - 0.95) < 1e-6")
