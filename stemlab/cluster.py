@@ -9,11 +9,10 @@ import logging
 import os
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stemlab.child import FOLDER, SAFE, python
-from stemlab.errors import SettingError, StemlabError
+from stemlab.errors import SettingError, StemlabError, need
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -59,11 +58,7 @@ def connect(where: Where = None) -> Iterator[Client]:
     ...     list(run(client, divmod, [(7, 2), (1, 0)]))
     [(0, (3, 1)), (1, Failure(why='ZeroDivisionError: integer division or modulo by zero'))]
     """
-    if find_spec("distributed") is None:
-        raise SettingError(
-            "many processes need Dask, which is not installed; "
-            "`pip install 'stemlab[cluster]'` installs it"
-        )
+    need("distributed", "many processes need Dask", "cluster")
     from distributed import Client
 
     if isinstance(where, Client):

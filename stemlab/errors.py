@@ -1,5 +1,7 @@
 """Errors that a user can mend: each message names the thing, what is wrong and what to do."""
 
+from importlib.util import find_spec
+
 
 class StemlabError(Exception):
     """Base of every error raised on purpose; command line and notebooks show it as one line."""
@@ -23,3 +25,32 @@ class SettingError(StemlabError, ValueError):
 
 class AudioWarning(UserWarning):
     """A sound file that was read or written, but not quite as it should be."""
+
+
+def need(module: str, said: str, extra: str) -> None:
+    """Refuse to go on without a library that not everybody installs.
+
+    Parameters
+    ----------
+    module
+        What is imported.
+    said
+        What needs it, and its name, such as ``"a table needs pandas"``.
+    extra
+        The extra of stemlab that brings it.
+
+    Raises
+    ------
+    SettingError
+        If it is not there.
+
+    Examples
+    --------
+    >>> need("nonesuch", "a table needs nonesuch", "research")
+    Traceback (most recent call last):
+    stemlab.errors.SettingError: a table needs nonesuch, which is not installed; ...
+    """
+    if find_spec(module) is None:
+        raise SettingError(
+            f"{said}, which is not installed; `pip install 'stemlab[{extra}]'` installs it"
+        )

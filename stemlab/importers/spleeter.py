@@ -272,20 +272,34 @@ def quantise(network: bytes, smallest: int = LARGE_KERNEL) -> bytes:
     """
     from ai_edge_quantizer import qtyping, quantizer
 
-    weights = qtyping.TensorQuantizationConfig(
-        num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
-    )
-    large_kernels = qtyping.OpQuantizationConfig(
-        weight_tensor_config=weights,
-        compute_precision=qtyping.ComputePrecision.FLOAT,
-        explicit_dequantize=True,
-        min_weight_elements=smallest,
-    )
     work = quantizer.Quantizer(bytearray(network))
     work.update_quantization_recipe(
-        ".*", qtyping.TFLOperationName.ALL_SUPPORTED, op_config=large_kernels
+        ".*", qtyping.TFLOperationName.ALL_SUPPORTED, op_config=int8_kernels(smallest)
     )
     return bytes(work.quantize().quantized_model)
+
+
+def int8_kernels(smallest: int, *, multiplied: bool = False) -> Any:
+    """Describe kernels as int8, one scale per output channel, to ai-edge-quantizer.
+
+    Parameters
+    ----------
+    smallest
+        Weights of the smallest kernel that is one.
+    multiplied
+        Whether they are also multiplied as int8; else they are stored so, and multiplied as floats.
+    """
+    from ai_edge_quantizer import qtyping
+
+    precision = qtyping.ComputePrecision
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
+        ),
+        compute_precision=precision.INTEGER if multiplied else precision.FLOAT,
+        explicit_dequantize=not multiplied,
+        min_weight_elements=smallest,
+    )
 
 
 def _graph(design: Design, checkpoint: Any, frames: int) -> Any:

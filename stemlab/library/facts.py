@@ -7,12 +7,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from stemlab.library import grid, sidecar
 from stemlab.library.loudness import SILENCE, loudness
 from stemlab.library.rhythm import Rhythm, analyse
-from stemlab.library.store import STEPS
 from stemlab.sound.audio import Audio
 from stemlab.sound.tags import replay_gain
 
@@ -99,12 +96,12 @@ def keep_rhythm(note: Path | None, rhythm: Rhythm) -> None:
 
 def find_rhythm(track: Track) -> Rhythm:
     """Listen to a track's mix."""
-    return analyse(Audio(track.mix.astype(np.float32) / STEPS, track.rate))
+    return analyse(Audio(track.heard(), track.rate))
 
 
 def find_loudness(track: Track) -> float:
     """Measure a track's mix, in LUFS."""
-    return loudness(Audio(track.mix.astype(np.float32) / STEPS, track.rate))
+    return loudness(Audio(track.heard(), track.rate))
 
 
 def find(song: Path, note: Path) -> Facts:

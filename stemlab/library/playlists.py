@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from xml.parsers import expat
 
 from stemlab.errors import AudioError
-from stemlab.sound.drafts import drafting
+from stemlab.sound.drafts import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,10 +116,7 @@ def write(path: Path, songs: Iterable[tuple[Path, str, float]]) -> None:
     for song, title, seconds in songs:
         lines += [f"#EXTINF:{round(seconds)},{' '.join(title.split())}", str(song)]
     try:
-        with drafting(path.parent) as draft:
-            written = draft / path.name
-            written.write_text("\n".join([*lines, ""]), encoding="utf-8")
-            written.replace(path)
+        write_text(path, "\n".join([*lines, ""]))
     except OSError as error:
         raise AudioError(
             f"{path}: cannot be written ({error.strerror}); choose another folder"

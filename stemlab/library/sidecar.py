@@ -6,7 +6,7 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from stemlab.sound.drafts import drafting
+from stemlab.sound.drafts import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,10 +43,7 @@ def write(path: Path, note: dict[str, Any]) -> None:
     OSError
         If that cannot be.
     """
-    with drafting(path.parent) as draft:
-        written = draft / path.name
-        written.write_text(json.dumps(note, indent=1), encoding="utf-8")
-        written.replace(path)
+    write_text(path, json.dumps(note, indent=1))
 
 
 def add(path: Path, **facts: Any) -> None:

@@ -174,7 +174,11 @@ class Track:
         first, last = start // BLOCK, -(-stop // BLOCK)
         blocks = np.concatenate(list(self.stems[first:last]), axis=1)
         stems = blocks[:, start - first * BLOCK : stop - first * BLOCK]
-        return _floats(self.mix[start:stop]), _floats(stems)
+        return self.heard(start, stop), _floats(stems)
+
+    def heard(self, start: int = 0, stop: int | None = None) -> Samples:
+        """Return the mix from one sample to another, float32 [n, 2], full scale 1."""
+        return _floats(self.mix[start:stop])
 
     def original(self, block: int) -> NDArray[np.int16]:
         """Return the mix of a block, [BLOCK, 2], as it is kept; zeros after the song's end."""

@@ -113,9 +113,8 @@ class Contest:
     def songs(self) -> Iterator[tuple[str, ...]]:
         """Yield a head, the first model's scores of each song and stem, median and mean."""
         [scores, *_] = self.scores.values()
-        totals = {name: summed_up(scores.values(), name) for name in ("median", "mean")}
         yield ("dB", "stem", *map(_title, self._metrics))
-        for song, stems in (scores | totals).items():
+        for song, stems in (scores | _totals(scores)).items():
             for stem, values in stems.items():
                 yield (song, stem, *(_number(values[name], 2) for name in self._metrics))
 
@@ -139,9 +138,9 @@ class Contest:
     def told(self) -> dict[str, Any]:
         """Return all of it as JSON has it."""
         [(name, scores), *others] = self.scores.items()
-        found: dict[str, Any] = {"model": name} | _totals(scores)
+        found: dict[str, Any] = {"model": name} | _all(scores)
         if others:
-            found = {"models": {model: _totals(s) for model, s in self.scores.items()}}
+            found = {"models": {model: _all(s) for model, s in self.scores.items()}}
             found["differences"] = [
                 {"model": name, "other": other, "stem": stem, "metric": metric} | vars(gain)
                 for other, _ in others
@@ -180,9 +179,12 @@ class Contest:
         )
 
 
-def _totals(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, Any]:
-    totals = {name: summed_up(scores.values(), name) for name in ("median", "mean")}
-    return {"songs": scores, **totals}
+def _totals(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, dict[str, Scores]]:
+    return {name: summed_up(scores.values(), name) for name in ("median", "mean")}
+
+
+def _all(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, Any]:
+    return {"songs": scores, **_totals(scores)}
 
 
 def _sure(values: Sequence[float]) -> Iterator[str]:

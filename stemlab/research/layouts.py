@@ -20,11 +20,10 @@ import os
 import re
 from collections import Counter
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stemlab.errors import AudioError, SettingError
+from stemlab.errors import AudioError, need
 from stemlab.research.references import Song, Source
 from stemlab.sound.audio import AUDIO_SUFFIXES
 from stemlab.sound.stem_mp4 import SLOTS, stem_names
@@ -233,11 +232,7 @@ def _described(
 
 
 def _yaml(text: str) -> Any:
-    if find_spec("yaml") is None:
-        raise SettingError(
-            "Slakh2100 and MedleyDB need PyYAML, which is not installed; "
-            "`pip install 'stemlab[research]'` installs it"
-        )
+    need("yaml", "Slakh2100 and MedleyDB need PyYAML", "research")
     import yaml
 
     try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemlab.errors import SettingError
+from stemlab.errors import need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,11 +85,7 @@ def _mel_decibels(sound: Samples, rate: int) -> NDArray[np.float32]:
 
 def _magnitudes(sound: Samples, n_fft: int, window: str, beyond: Any) -> NDArray[np.float32]:
     """Return magnitudes [channels, bins, frames]; `beyond` is what is heard before and after."""
-    if find_spec("librosa") is None:
-        raise SettingError(
-            "these metrics need librosa, which is not installed; "
-            "`pip install 'stemlab[research]'` installs it"
-        )
+    need("librosa", "these metrics need librosa", "research")
     import librosa
 
     spectra = librosa.stft(

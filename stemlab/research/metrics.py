@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemlab.errors import SettingError
+from stemlab.errors import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,11 +119,7 @@ def bss_eval(
     SettingError
         If museval is not installed.
     """
-    if find_spec("museval") is None:
-        raise SettingError(
-            "SIR and SAR need museval, which is not installed; "
-            "`pip install 'stemlab[research]'` installs it"
-        )
+    need("museval", "SIR and SAR need museval", "research")
     from museval.metrics import bss_eval as museval_v4
 
     heard = [i for i, pair in enumerate(zip(references, estimates, strict=True)) if _audible(*pair)]

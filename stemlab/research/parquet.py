@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from stemlab.errors import SettingError
+from stemlab.errors import SettingError, need
 from stemlab.sound.audio import replacing
 
 if TYPE_CHECKING:
@@ -27,11 +26,7 @@ def check(out: Path) -> None:
     if not out.parent.is_dir():
         raise SettingError(f"{out}: there is no folder {out.parent}; make it, or choose another")
     for library in ("pandas", "pyarrow"):
-        if find_spec(library) is None:
-            raise SettingError(
-                f"a table needs {library}, which is not installed; "
-                "`pip install 'stemlab[research]'` installs it"
-            )
+        need(library, f"a table needs {library}", "research")
 
 
 def write(table: pd.DataFrame, out: Path) -> None:

@@ -59,6 +59,20 @@ def drafting(folder: Path) -> Iterator[Path]:
                 _let_go(handle)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, in place of the one that is there, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If that cannot be.
+    """
+    with drafting(path.parent) as draft:
+        written = draft / path.name
+        written.write_text(text, encoding="utf-8")
+        written.replace(path)
+
+
 def sweep(folder: Path) -> bool:
     """Take away the drafts in a folder that nobody works on; return whether none is left."""
     for draft in folder.glob(f"{PREFIX}*"):

@@ -223,7 +223,7 @@ def test_where_nobody_works_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
     with pytest.raises(SettingError, match="at least one"), connect(0):
         pass
-    monkeypatch.setattr("stemlab.cluster.find_spec", lambda _: None)
+    monkeypatch.setattr("stemlab.errors.find_spec", lambda _: None)
     with pytest.raises(SettingError, match=r"stemlab\[cluster\]"), connect(1):
         pass
 

@@ -129,7 +129,7 @@ def test_bss_eval_leaves_out_silent_stems(sounds: tuple[Sound, Sound]) -> None:
 def test_without_museval_it_is_named(
     sounds: tuple[Sound, Sound], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stemlab.research.metrics.find_spec", lambda _: None)
+    monkeypatch.setattr("stemlab.errors.find_spec", lambda _: None)
     with pytest.raises(SettingError, match=r"stemlab\[research\]"):
         bss_eval(*sounds, rate=4000)
 

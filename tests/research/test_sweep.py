@@ -147,7 +147,7 @@ def test_what_cannot_be_swept_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         sweep([], SONGS, tmp_path / "none" / "a.parquet")
     with pytest.raises(SettingError, match="nfft: no such setting"):
         sweep({"nfft": [1024]}, SONGS, tmp_path / "a.parquet")
-    monkeypatch.setattr("stemlab.research.parquet.find_spec", lambda _: None)
+    monkeypatch.setattr("stemlab.errors.find_spec", lambda _: None)
     with pytest.raises(SettingError, match=r"stemlab\[research\]"):
         sweep([], SONGS, tmp_path / "a.parquet")
 

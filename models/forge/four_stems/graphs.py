@@ -69,21 +69,8 @@ def quantise(exact: bytes, but: str = "$^") -> bytes:
     """
     from ai_edge_quantizer import qtyping, quantizer
 
-    kernels = qtyping.TensorQuantizationConfig(
-        num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
-    )
-    multiplied = qtyping.OpQuantizationConfig(
-        weight_tensor_config=kernels,
-        compute_precision=qtyping.ComputePrecision.INTEGER,
-        explicit_dequantize=False,
-        min_weight_elements=SMALLEST_KERNEL,
-    )
-    stored = qtyping.OpQuantizationConfig(
-        weight_tensor_config=kernels,
-        compute_precision=qtyping.ComputePrecision.FLOAT,
-        explicit_dequantize=True,
-        min_weight_elements=spleeter.LARGE_KERNEL,
-    )
+    multiplied = spleeter.int8_kernels(SMALLEST_KERNEL, multiplied=True)
+    stored = spleeter.int8_kernels(spleeter.LARGE_KERNEL)
     work = quantizer.Quantizer(bytearray(exact))
     for names, config in ((f"^(?!.*({but})).*", multiplied), (f".*({but}).*", stored)):
         work.update_quantization_recipe(names, qtyping.TFLOperationName.CONV_2D, op_config=config)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from stemlab.errors import ModelError, SettingError
-from stemlab.library.store import BLOCK, FINAL, MISSING, ROUGH, STEPS
+from stemlab.library.store import BLOCK, FINAL, MISSING, ROUGH
 from stemlab.masks import normalise
 from stemlab.model import StemModel
 from stemlab.separator import Separator, StemBlock
@@ -311,13 +311,13 @@ class Producer:
 
     def _before(self, start: int) -> Samples | None:
         lead = min(start, self._separator.stft.n_fft)
-        return self._track.mix[start - lead : start].astype(np.float32) / STEPS if lead else None
+        return self._track.heard(start - lead, start) if lead else None
 
     def _mix(self, run: Run) -> Iterator[Samples]:
         size = 65_536
         stop = min(run.stop, self._track.length)
         for at in range(run.start, stop, size):
-            yield self._track.mix[at : min(at + size, stop)].astype(np.float32) / STEPS
+            yield self._track.heard(at, min(at + size, stop))
 
 
 @dataclass
