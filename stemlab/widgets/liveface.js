@@ -2,6 +2,7 @@
 
 import { HEARD, MICROPHONE, TAB } from "./engine/inputs.js";
 import { button, element, frames, meter, percent, press, say, slider } from "./parts/controls.js";
+import { answer } from "./parts/keys.js";
 import { LEVEL, showFaders, stemRow } from "./parts/faders.js";
 
 /** @typedef {import("./live.js").Live} Live */
@@ -47,18 +48,9 @@ export class LiveFace {
     this.root = element("div", {
       class: "stemlab-player stemlab-live", role: "group", "aria-label": "Live separation", tabindex: "0",
       onpointerdown: () => live.source && live.chain?.context.resume(),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => answer(event, () => this.shortcut(event)),
     }, top, this.description, ...this.rows.map((row) => row.node), foot, account, this.saved);
     el.append(element("div", { class: "stemlab-frame" }, this.root));
-  }
-
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : this.shortcut(event);
-    if (!act) return;
-    event.preventDefault();
-    event.stopPropagation();
-    act();
   }
 
   /** What a key does, or nothing where the control that has the focus needs it. @param {KeyboardEvent} event */

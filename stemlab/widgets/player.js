@@ -2,7 +2,7 @@
 
 import { audio, page } from "./engine/output.js";
 import { button, clock, drawBars, drawSong, element, frames, height, meter, percent, press, say, slider, waveform } from "./parts/controls.js";
-import { keepKeys } from "./parts/keys.js";
+import { answer, keepKeys } from "./parts/keys.js";
 import { nameForeign } from "./parts/names.js";
 import { LEVEL, showFaders, stemRow } from "./parts/faders.js";
 import { stayAtTop } from "./parts/top.js";
@@ -32,7 +32,7 @@ class Face {
     this.rows = player.stems.map((stem, s) => this.row(stem, s));
     this.root = element("div", {
       class: "stemlab-player", tabindex: "0", role: "group", "aria-label": `Player: ${this.model.get("title")}. Up and down choose a stem, left and right seek.`,
-      onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => answer(event, () => this.shortcut(event)),
       onpointerdown: (/** @type {Event} */ event) => this.focus(event),
     }, this.transport(), this.waves[0].node, ...this.rows.map((row) => row.node), this.foot());
     el.append(element("div", { class: "stemlab-frame" }, this.root));
@@ -124,16 +124,6 @@ class Face {
     this.select(this.selected + step);
     const { mute, solo } = this.rows[this.selected];
     if (inside) (name === "solo" ? solo : mute).focus();
-  }
-
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = this.shortcut(event);
-    if (!act) return;
-    event.preventDefault();
-    event.stopPropagation();
-    act();
   }
 
   /** What a key does, or nothing where the control that has the focus needs it. @param {KeyboardEvent} event */

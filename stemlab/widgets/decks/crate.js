@@ -71,10 +71,7 @@ export class Crate {
   #field(type, name, hint, press) {
     return element("input", {
       type, "aria-label": name, placeholder: hint, spellcheck: "false",
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        event.stopPropagation(); // or the notebook takes the letters for commands
-        press(event);
-      },
+      onkeydown: press,
     });
   }
 

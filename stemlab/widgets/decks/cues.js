@@ -14,7 +14,6 @@ export class CueEditor {
     this.name = element("input", {
       type: "text", maxlength: 40, "aria-label": `Name of the hot cue ${letter}`, placeholder: "Name", spellcheck: "false",
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        event.stopPropagation();
         if (event.key === "Enter" || event.key === "Escape") this.close();
       },
       oninput: () => this.change({ name: this.name.value }),

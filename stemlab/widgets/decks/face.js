@@ -2,7 +2,7 @@
 
 import { audio, page } from "../engine/output.js";
 import { button, element, frames, group, say } from "../parts/controls.js";
-import { keepKeys } from "../parts/keys.js";
+import { answer, keepKeys } from "../parts/keys.js";
 import { Console, SIDES } from "./console.js";
 import { Crate, takesFiles } from "./crate.js";
 import { DeckFace } from "./deck.js";
@@ -41,7 +41,7 @@ class Face {
     this.desk = desk;
     this.root = element("div", {
       class: "stemlab-player stemlab-decks", tabindex: "0", role: "group", "aria-label": "Decks",
-      onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => answer(event, () => this.shortcut(event)),
       onpointerdown: () => desk.context.resume(),
     });
     el.append(element("div", { class: "stemlab-frame" }, this.root));
@@ -127,21 +127,10 @@ class Face {
     show();
   }
 
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = this.shortcut(event);
-    if (!act) return;
-    event.preventDefault();
-    event.stopPropagation();
-    act();
-  }
-
   /** Deck A is at the left of the keyboard, deck B at its right. @param {KeyboardEvent} event */
   shortcut({ code, target, shiftKey }) {
     const { desk } = this;
     const [a, b] = desk.tables;
-    if (target instanceof HTMLInputElement && target.type === "text") return undefined;
     const digit = /^Digit([1-4789]|0)$/.exec(code);
     if (digit) {
       const number = Number(digit[1] === "0" ? 10 : digit[1]);

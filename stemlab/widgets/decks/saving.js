@@ -22,7 +22,6 @@ export class SaveFace {
     this.kind = choice("Format", ["wav", "flac"], (kind) => desk.set({ kind }));
     this.out = element("input", {
       type: "text", "aria-label": "Folder to save to", title: "Folder to save to", spellcheck: "false",
-      onkeydown: (/** @type {KeyboardEvent} */ event) => event.stopPropagation(),
       onchange: () => desk.set({ out: this.out.value }),
     });
     this.note = element("div", { class: "note", role: "status", "aria-label": "Saved" });

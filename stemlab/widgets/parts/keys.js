@@ -25,6 +25,22 @@ function hold(event) {
   if (!command && event.target instanceof Element && within(event.target)) event.stopPropagation();
 }
 
+/** Whether somebody writes there. @param {EventTarget | null} target */
+const isText = (target) => target instanceof HTMLInputElement && ["text", "search"].includes(target.type);
+
+/**
+ * Does what a key is for in a widget; neither the browser's own commands nor what is written into a field is meant.
+ * @param {KeyboardEvent} event @param {() => (() => void) | undefined} shortcut
+ */
+export function answer(event, shortcut) {
+  if (event.ctrlKey || event.metaKey || event.altKey || isText(event.target)) return;
+  const act = shortcut();
+  if (!act) return;
+  event.preventDefault();
+  event.stopPropagation();
+  act();
+}
+
 /** Keeps the keys of all widgets on this page; to ask again changes nothing. */
 export function keepKeys() {
   const page = document.documentElement;
