@@ -7,8 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av
-import av.filter
 import numpy as np
 
 from stemlab.sound.audio import Audio, Reader
@@ -16,6 +14,8 @@ from stemlab.sound.audio import Audio, Reader
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+
+    import av.filter
 
     from stemlab.sound.audio import Samples
 
@@ -73,6 +73,8 @@ def _integrated(blocks: Iterable[Samples], rate: int) -> float:
 
 def _measure(blocks: Iterable[Samples], rate: int, note: Path) -> None:
     """Note the loudness until then after each 0.1 s."""
+    import av.filter
+
     graph = av.filter.Graph()
     graph.link_nodes(
         graph.add_abuffer(sample_rate=rate, format="flt", layout="stereo"),
@@ -92,6 +94,8 @@ def _measure(blocks: Iterable[Samples], rate: int, note: Path) -> None:
 
 def _run(graph: av.filter.Graph) -> None:
     """Have all that was pushed go through."""
+    import av
+
     with suppress(av.error.BlockingIOError, av.error.EOFError):
         while graph.pull():
             pass

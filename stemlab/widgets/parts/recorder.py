@@ -8,7 +8,6 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 
 from stemlab.errors import AudioError
@@ -76,6 +75,8 @@ class Recording:
 
     def _write(self) -> float:
         """Decode what comes and write it; return its seconds."""
+        import av
+
         first = self.read(1 << 16)
         if not first:
             raise AudioError("no sound came from the page; record for longer, with the decks open")
