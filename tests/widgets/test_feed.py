@@ -169,7 +169,9 @@ def test_a_failure_is_told(tmp_path: Path, separator: Separator) -> None:
     def refuse(_block: StemBlock) -> None:
         raise OSError("disk is gone")
 
-    Producer(track, separator, refuse, errors.append).close()
+    producer = Producer(track, separator, refuse, errors.append)
+    wait(lambda: bool(errors))
+    producer.close()
     assert str(errors[0]) == "disk is gone"
 
 
