@@ -127,13 +127,17 @@ def _has_workers(client: Client) -> bool:
 
 
 def _result(future: Future[Any]) -> Any:
-    from distributed import KilledWorker
+    from distributed import CancelledError, KilledWorker
 
+    gone = Failure("the scheduler went away; start again, what is done is kept")
     if future.status == "cancelled":
-        return Failure("the scheduler went away; start again, what is done is kept")
+        return gone
     error = future.exception() if future.status == "error" else None
     if error is None:
-        return future.result()
+        try:
+            return future.result()
+        except (OSError, CancelledError):  # on the way here
+            return gone
     if isinstance(error, StemlabError):
         return Failure(str(error))
     if isinstance(error, KilledWorker):

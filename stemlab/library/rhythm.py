@@ -234,7 +234,10 @@ def warm_up() -> None:
     """Let librosa compile what `analyse` needs, some seconds at the first call; for a thread."""
     ticks = np.zeros((8 * RATE, 2), np.float32)
     ticks[:: RATE // 2] = 1
-    analyse(Audio(ticks))
+    try:
+        analyse(Audio(ticks))
+    except RuntimeError:  # numba once walks over builtins, where IPython keeps a cell's result
+        analyse(Audio(ticks))
 
 
 def _mono(song: Audio | str | os.PathLike[str]) -> Floats:

@@ -192,7 +192,9 @@ def test_songs_that_are_done_when_the_scheduler_dies_are_kept(
     assert process.returncode == 1
     assert complaint.decode().count("\n") == 1 + (b"damaged.mp3" in complaint)
     assert b"the scheduler went away; start again, what is done is kept" in complaint
-    assert said.count("→".encode()) == len({path.parent for path in stamps(out)})
+    songs = {path.parent for path in stamps(out)}
+    assert said.count("→".encode()) <= len(songs)  # what each worker did last may stay untold
+    assert len(stamps(out)) == len(songs) * len(STEMS)
 
 
 def test_workers_here_leave_nothing_in_shared_memory() -> None:
