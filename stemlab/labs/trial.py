@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -154,6 +155,31 @@ def parse_window(text: str) -> Window:
         raise SettingError(
             f"window {text!r} cannot be read: write hann, kaiser 8.6 or ('kaiser', 8.6)"
         ) from error
+
+
+def parse_hop(text: str, n_fft: int) -> int:
+    """Return the hop that a text names: a share of the window, or samples.
+
+    Raises
+    ------
+    SettingError
+        If it is neither, or no whole number of samples.
+
+    Examples
+    --------
+    >>> parse_hop("1/4", 1024), parse_hop("512", 4096)
+    (256, 512)
+    """
+    try:
+        number = Fraction(text.replace(" ", ""))
+    except (ValueError, ZeroDivisionError) as error:
+        raise SettingError(
+            f"hop {text!r} cannot be read: write a share of the window such as 1/4, or samples"
+        ) from error
+    samples = number * n_fft if "/" in text else number
+    if samples.denominator != 1:
+        raise SettingError(f"hop {text}: no whole number of samples of a window of {n_fft}")
+    return int(samples)
 
 
 def _targets(passage: Passage, separator: Separator) -> tuple[Target, ...]:

@@ -9,15 +9,17 @@ from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets
+from traitlets import TraitError
 
 from stemlab import demo
 from stemlab.errors import StemlabError
 from stemlab.labs.bill import STYLE, bill
 from stemlab.labs.coarse import coarse
-from stemlab.labs.trial import SECONDS, Passage, Trial, parse_window
+from stemlab.labs.history import History
+from stemlab.labs.trial import SECONDS, Passage, Trial, parse_hop, parse_window
 from stemlab.masks import EXTENSIONS
 from stemlab.model import DEFAULT, cores, find, installed_runtimes, song_models
-from stemlab.research.sweep import Setting
+from stemlab.research.sweep import SETTINGS, Setting
 from stemlab.separator import OVERLAP
 from stemlab.sound.audio import Reader
 from stemlab.widgets.maskview import MaskView
@@ -25,7 +27,7 @@ from stemlab.widgets.parts.lifetime import Fleeting, weakly
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from stemlab.labs.trial import Outcome
     from stemlab.spectral import Stft
@@ -36,6 +38,7 @@ START = 12 * 4 * 60 / 106
 """Where the demo song's chorus begins, in seconds."""
 
 WINDOWS = ("hann", "hamming", "blackman", "cosine", "boxcar", "kaiser 8.6", "tukey 0.5")
+HOPS = ("1/2", "1/4", "1/8", "1/16")
 PRECISIONS = {"as in the file": 0, **{f"{bits}-bit weights": bits for bits in (6, 5, 4, 3)}}
 LABELS = {"n_fft": "window", "window": "shape", "lookahead": "look-ahead"}
 COLUMNS = (
@@ -145,20 +148,26 @@ class Tune(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has n
         What is heard: stems, account and SDR; None before the first sound.
     faults
         What is wrong: a sentence by the name of the control that shows it.
+    history
+        What was heard before, to go back to.
     """
 
     def __init__(self, song: Path, references: Path | None) -> None:
         self.controls = _controls()
         self._good = self._values()
         if song != demo.path():
-            self._point(song, references)
+            self.controls["song"].value = str(song)
+            self.controls["references"].value = str(references or "")
+            self.controls["start"].value = 0
         self._told = {name: ipywidgets.HTML() for name in self.controls}
         self._state, self._bill = ipywidgets.HTML(), ipywidgets.HTML()
+        self.history = History(LABELS, self.choose)
         self._stage, self._sight = ipywidgets.VBox(), ipywidgets.VBox()
         self.player: StemPlayer | None = None
         self.view: MaskView | None = None
         self.outcome: Outcome | None = None
         self.faults: dict[str, str] = {}
+        self._choosing = False
         self._orders = Orders(Order(1, self._values(), "song"))
         super().__init__([self._stage, self._desk(), self._sight])
         self.add_class("stemlab-tune")
@@ -172,6 +181,33 @@ class Tune(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has n
     def setting(self) -> Setting:
         """What is heard, as a sweep takes it."""
         return _trial(self._good).setting
+
+    def show(self, row: Mapping[str, Any]) -> None:
+        """Hear settings by the names of `stemlab.research.sweep.SETTINGS`; others are not read.
+
+        A row of a sweep is one such mapping, ``dataclasses.asdict`` of a `Setting` another. What is
+        None or nan stays as it is.
+        """
+        asked = {name: _written(name, row[name]) for name in SETTINGS if _is_known(row.get(name))}
+        self.choose(asked | ({"precision": 0} if "model" in asked else {}))
+
+    def choose(self, values: Values) -> None:
+        """Set several controls as one change; a choice that is not there is told beside it."""
+        start = self.controls["start"]  # of another song it may lie behind the end of this one
+        start.max = max(start.max, values.get("start", 0))
+        before = self._values()
+        self._choosing = True
+        try:
+            for name, value in values.items():
+                self.controls[name].value = value
+        except TraitError:
+            self._refuse({name: f"{value}: no such choice here"})
+            for name, value in before.items():
+                self.controls[name].value = value
+            return
+        finally:
+            self._choosing = False
+        self._orders.add(self._values(), next(iter(values)))
 
     def wait(self, seconds: float = 60) -> bool:
         """Wait until what was asked for last is heard or refused; return whether it is."""
@@ -198,7 +234,7 @@ class Tune(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has n
             [part for title, names in column.items() for part in self._group(title, names)]
             for column in COLUMNS
         ]
-        account = [ipywidgets.HTML(CSS + STYLE), self._state, self._bill]
+        account = [ipywidgets.HTML(CSS + STYLE), self._state, self._bill, self.history]
         return ipywidgets.HBox(
             [
                 ipywidgets.VBox(parts, layout=ipywidgets.Layout(width=width))
@@ -216,6 +252,11 @@ class Tune(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has n
     def _say(self, text: str) -> None:
         self._state.value = f'<div role="status"><b>{text}</b></div>'
 
+    def _refuse(self, faults: dict[str, str]) -> None:
+        self._tell(faults)
+        heard = "; the previous setting plays on" if self.outcome else ""
+        self._say(f"⚠ Not possible{heard}.")
+
     def _tell(self, faults: dict[str, str]) -> None:
         """Show what is wrong beside the controls."""
         self.faults = faults
@@ -229,16 +270,14 @@ class Tune(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has n
     def _values(self) -> Values:
         return {name: control.value for name, control in self.controls.items()}
 
-    def _point(self, song: Path | str, references: Path | None) -> None:
-        """Set the controls to another song, from its beginning."""
-        self.controls["song"].value = str(song)
-        self.controls["references"].value = str(references or "")
-        self.controls["start"].value = 0
-
-    def _move(self, name: str, change: Any) -> None:
-        if name == "song":  # the references are those of another one
-            self._point(change["new"], None)
-        self._orders.add(self._values(), name)
+    def _move(self, name: str, _: Any) -> None:
+        if self._choosing:
+            return
+        song = self.controls["song"].value.strip()
+        if name == "song" and (not song or Path(song).is_file()):
+            self.choose({"song": song, "references": "", "start": 0})  # those were another song's
+        else:
+            self._orders.add(self._values(), name)
 
     # The work, in a thread
 
@@ -254,18 +293,17 @@ class Tune(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has n
     def _follow(self, order: Order) -> None:
         """Hear and account for what is asked for, or say why not."""
         self._say("⏳ Computing …")
-        faults = _faults(order, self._good)
-        self._tell(faults)
-        if faults:
-            heard = "; the previous setting plays on" if self.outcome else ""
-            self._say(f"⚠ Not possible{heard}.")
+        if faults := _faults(order, self._good):
+            self._refuse(faults)
             return
+        self._tell({})
         trial, before = _trial(order.values), self._good
         known = self.outcome.sdr if self.outcome and _same_sound(order.values, before) else {}
         outcome = self._run(trial, order)
         self.outcome, self._good = outcome, order.values
         self._hear(outcome, trial)
         self._bill.value = bill(outcome.account, outcome.sdr, {}, known)
+        self.history.add(order.values, outcome)
         self._orders.go_on(order)
         self._bill.value = bill(outcome.account, outcome.sdr, trial.ceilings(), known)
         self._say("✓ This is what you hear.")
@@ -350,7 +388,7 @@ def _controls() -> dict[str, Any]:
     frames = {"min": 0, "max": card.frames - 1}
     controls = {
         "n_fft": ipywidgets.IntText(card.n_fft, step=512),
-        "hop": ipywidgets.IntText(card.hop, step=128),
+        "hop": ipywidgets.Combobox(value=f"1/{card.n_fft // card.hop}", options=HOPS),
         "window": ipywidgets.Combobox(value=card.window, options=WINDOWS),
         "exponent": ipywidgets.FloatSlider(1, min=0.1, max=4, step=0.1),
         "extension": ipywidgets.Dropdown(options=list(EXTENSIONS)),
@@ -374,18 +412,31 @@ def _controls() -> dict[str, Any]:
     return controls
 
 
+def _is_known(value: object) -> bool:
+    """Whether a table knows a value: it is neither None nor nan."""
+    return value is not None and value == value  # noqa: PLR0124
+
+
+def _written(name: str, value: Any) -> Any:
+    """Return the value of a setting as its control holds it."""
+    if name == "window" and not isinstance(value, str):
+        return " ".join(map(str, value))
+    return f"{value:.0f}" if name == "hop" else value
+
+
 def _trial(values: Values) -> Trial:
     """Return what the controls ask for.
 
     Raises
     ------
     StemlabError
-        If a window or a precision has no meaning.
+        If a hop, a window or a precision has no meaning.
     """
-    names = ("n_fft", "hop", "exponent", "past", "lookahead", "overlap", "extension", "runtime",
+    names = ("n_fft", "exponent", "past", "lookahead", "overlap", "extension", "runtime",
              "threads")  # fmt: skip
     bits, model = values["precision"], values["model"]
     setting = Setting(
+        hop=parse_hop(values["hop"], values["n_fft"]),
         window=parse_window(values["window"]),
         model=str(coarse(model, bits).card.path) if bits else model,
         **{name: values[name] for name in names},

@@ -12,30 +12,12 @@ from stemlab.pictures.picture import SHOWN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
     from numpy.typing import NDArray
 
     from stemlab.pictures.picture import Axis, Picture
 
-# What the axes of costs and of settings are called.
-COSTS = {
-    "latency": "latency in s",
-    "algorithmic": "algorithmic latency in s",
-    "window_latency": "latency of the windows in s",
-    "compute": "compute latency in s",
-    "cpu": "CPU seconds per second of sound",
-    "memory": "peak memory in bytes",
-}
-AXES = {
-    "n_fft": "window in samples",
-    "hop": "hop in samples",
-    "exponent": "mask exponent",
-    "past": "past in frames",
-    "lookahead": "look-ahead in frames",
-    "overlap": "overlap in frames",
-}
 KILO = 1000
 OCTAVES = np.outer(10.0 ** np.arange(1, 5), (1, 3)).ravel()
 
@@ -56,7 +38,7 @@ def plot_spectrogram(picture: Picture) -> Figure:
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['', 'dB']
     """
-    figure = _figure(9, 4)
+    figure = new_figure(9, 4)
     [axes] = _column(figure, 1)
     draw_levels(axes, picture, picture.levels(), "Mixture")
     return figure
@@ -82,7 +64,7 @@ def plot_masks(picture: Picture, levels: Sequence[float] | None = None) -> Figur
     >>> [title for title in titles if title]
     ['Mixture', 'Mask: vocals', 'Mask: accompaniment']
     """
-    figure = _figure(12, max(4, 1.7 * len(picture.stems)))
+    figure = new_figure(12, max(4, 1.7 * len(picture.stems)))
     left, right = figure.subfigures(1, 2, squeeze=False)[0]
     panels = {"Mixture": picture.levels()}
     if levels is not None:
@@ -96,137 +78,7 @@ def plot_masks(picture: Picture, levels: Sequence[float] | None = None) -> Figur
     return figure
 
 
-def plot_tradeoff(table: pd.DataFrame, against: str = "latency", score: str = "sdr") -> Figure:
-    """Draw quality against what it costs: a point for each setting and stem, medians over songs.
-
-    Settings that no other beats in both are ringed and joined: the Pareto front of the stem. Dashed
-    lines stand at the best oracle of the stem in any of the transforms.
-
-    Parameters
-    ----------
-    table
-        From `stemlab.research.sweep.sweep`.
-    against
-        Name of the column of the cost, one of `COSTS`.
-    score
-        Name of the column of the quality, such as ``"si_sdr"``.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> settings = {"n_fft": [1024, 2048, 4096], "sdr": [3.0, 5.0, 4.0], "cpu": [0.1, 0.2, 0.3]}
-    >>> rows = pd.DataFrame(settings | {"song": "a", "stem": "bass", "estimate": "model"})
-    >>> [axes] = plot_tradeoff(rows, against="cpu").axes
-    >>> axes.get_xlabel(), axes.get_ylabel()
-    ('CPU seconds per second of sound', 'SDR in dB')
-    """
-    figure = _figure(7, 4.5)
-    axes = figure.subplots()
-    stems = _stems(table)
-    for stem, hue in zip(stems, colours.hues(stems), strict=True):
-        own = table[table.stem == stem]
-        medians = _medians(own[own.estimate == "model"], [against, score])
-        cost, quality = medians[against].to_numpy(), medians[score].to_numpy()
-        axes.scatter(cost, quality, 18, hue, label=stem)
-        best = pareto(cost, quality)
-        line = np.argsort(cost[best])
-        axes.plot(cost[best][line], quality[best][line], "o-", color=hue, mfc="none", ms=9, lw=1)
-        oracles = _medians(own[own.estimate != "model"], [score])
-        if len(oracles):
-            axes.axhline(oracles[score].max(), color=hue, ls="--", lw=1)
-    axes.set_xlabel(COSTS[against])
-    axes.set_ylabel(_unit(score))
-    axes.grid(alpha=0.3)
-    figure.legend(
-        title="○ Pareto front\n– – best oracle", fontsize="small", loc="outside right upper"
-    )
-    return figure
-
-
-def plot_heat_map(
-    table: pd.DataFrame, rows: str = "n_fft", columns: str = "hop", score: str = "sdr"
-) -> Figure:
-    """Draw the model's quality over two settings, a panel for each stem, medians over all else.
-
-    Parameters
-    ----------
-    table
-        From `stemlab.research.sweep.sweep`.
-    rows, columns
-        Names of the columns of the settings.
-    score
-        Name of the column of the quality.
-    """
-    from matplotlib.colors import ListedColormap
-
-    stems = _stems(table)
-    lines = -(-len(stems) // 2)
-    figure = _figure(9, 3.6 * lines)
-    grid = figure.subplots(lines, 2, squeeze=False).ravel()
-    for axes in grid[len(stems) :]:
-        axes.remove()
-    for axes, stem in zip(grid, stems, strict=False):
-        own = table[(table.stem == stem) & (table.estimate == "model")]
-        cells = own.pivot_table(index=rows, columns=columns, values=score, aggfunc="median")
-        values = cells.to_numpy()
-        image = axes.imshow(
-            values, origin="lower", aspect="auto", cmap=ListedColormap(colours.magma() / 255)
-        )
-        middle = (np.nanmin(values) + np.nanmax(values)) / 2
-        for (i, j), value in np.ndenumerate(values):
-            if not np.isnan(value):
-                ink = "white" if value < middle else "black"
-                axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=ink)
-        axes.set_xticks(range(len(cells.columns)), map(_setting, cells.columns))
-        axes.set_yticks(range(len(cells.index)), map(_setting, cells.index))
-        axes.set_xlabel(AXES.get(columns, columns))
-        axes.set_ylabel(AXES.get(rows, rows))
-        axes.set_title(stem, loc="left")
-        figure.colorbar(image, ax=axes, label=_unit(score))
-    return figure
-
-
-def pareto(cost: NDArray[np.float64], quality: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which points no other beats: none is as cheap and better, or cheaper and as good.
-
-    Examples
-    --------
-    >>> pareto(np.array([1.0, 2, 3]), np.array([5.0, 4, 6]))
-    array([ True, False,  True])
-    """
-    no_dearer = cost[:, None] <= cost
-    no_worse = quality[:, None] >= quality
-    apart = (cost[:, None] < cost) | (quality[:, None] > quality)
-    beaten: NDArray[np.bool_] = (no_dearer & no_worse & apart).any(0)
-    return ~beaten
-
-
-def _stems(table: pd.DataFrame) -> list[str]:
-    return [str(stem) for stem in table.stem.dropna().unique()]
-
-
-def _medians(table: pd.DataFrame, values: list[str]) -> pd.DataFrame:
-    """Return the medians over songs, a row for each setting and oracle."""
-    from stemlab.research.sweep import SETTINGS
-
-    settings = [name for name in ("estimate", *SETTINGS) if name in table]
-    return table.groupby(settings, dropna=False)[values].median()
-
-
-def _setting(value: object) -> str:
-    """Write a setting; where rows lack it pandas makes floats of whole numbers.
-
-    >>> _setting(256.0), _setting(1.5), _setting("hann")
-    ('256', '1.5', 'hann')
-    """
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
-
-
-def _unit(score: str) -> str:
-    return f"{score.upper().replace('_', '-')} in dB"
-
-
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """Return a figure that a notebook shows where it is the cell's value, and only there."""
     from matplotlib import pyplot as plt
 

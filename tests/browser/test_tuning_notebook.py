@@ -206,6 +206,49 @@ print(lab.wait(200))""")
         tuned.run("print(lab.wait(200))")
 
 
+def test_a_setting_comes_back_from_the_history(tuned: Notebook, lab: Lab) -> None:
+    """By the button, and by the keyboard in the list; each is heard."""
+    tuned.run("""
+lab.choose(first)
+print(lab.wait(200))""")
+    old = vocals(tuned, lab)
+    turn = int(tuned.run("print(lab._orders.newest.turn)"))
+    move(tuned, "hop", "fill", "1/2")
+    turn = follow(tuned, turn)
+    new = vocals(tuned, lab)
+    assert hears(tuned, new, old)
+    tuned.page.get_by_role("button", name="A/B").click()
+    turn = follow(tuned, turn)
+    assert hears(tuned, old, new)
+    history = tuned.page.get_by_label("history")
+    history.select_option(index=0)
+    follow(tuned, turn)
+    assert hears(tuned, new, old)
+    history.scroll_into_view_if_needed()
+    tuned.page.screenshot(path=PICTURES / "tuning_history.png")
+
+
+def test_a_point_names_its_setting_and_is_heard(tuned: Notebook, lab: Lab) -> None:
+    tuned.run("""
+lab.choose(first)
+print(lab.wait(200))""")
+    old, turn = vocals(tuned, lab), int(tuned.run("print(lab._orders.newest.turn)"))
+    figure = tuned.page.locator(".js-plotly-plot").first
+    figure.scroll_into_view_if_needed()
+    point = figure.locator(".scatterlayer .trace .point").first
+    point.wait_for()
+    point.hover(force=True)
+    told = figure.locator(".hoverlayer")
+    told.get_by_text("CPU seconds per second of sound").wait_for()
+    words = told.inner_text()
+    tuned.page.screenshot(path=PICTURES / "tuning_point.png")
+    point.click(force=True)
+    follow(tuned, turn)
+    shown = tuned.run("print(lab.setting.n_fft, lab.setting.hop)").split()
+    assert f"n_fft {shown[0]}, hop {shown[1]}" in words.replace("\n", " ")
+    assert hears(tuned, vocals(tuned, lab), old)
+
+
 def test_nothing_is_wider_than_the_page(tuned: Notebook) -> None:
     wide = tuned.page.evaluate(
         """[...document.querySelectorAll(".jp-OutputArea-output")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def turn(panel: Tune, **values: Any) -> None:
 
 
 def test_what_is_heard_is_what_is_accounted_for(rested: Tune) -> None:
-    turn(rested, n_fft=2048, hop=512, window="kaiser 8.6", exponent=2)
+    turn(rested, n_fft=2048, hop="1/4", window="kaiser 8.6", exponent=2)
     assert rested.setting == Setting(
         2048, 512, ("kaiser", 8.6), 2.0, 0, 64, 64, "octave", FAST, rested.setting.runtime,
         rested.setting.threads,
@@ -94,9 +95,10 @@ def test_a_trial_scores_as_a_sweep_does() -> None:
 @pytest.mark.parametrize(
     ("change", "where", "sentence"),
     [
-        ({"hop": 8192}, "hop", "hop 8192 is longer than the window of 4096 samples"),
-        ({"n_fft": 512}, "n_fft", "hop 1024 is longer than the window of 512"),
-        ({"hop": 4096}, "hop", "cannot reconstruct"),
+        ({"hop": "8192"}, "hop", "hop 8192 is longer than the window of 4096 samples"),
+        ({"n_fft": 1}, "n_fft", "no whole number of samples of a window of 1"),
+        ({"hop": "quarter"}, "hop", "write a share of the window such as 1/4"),
+        ({"hop": "1/1"}, "hop", "cannot reconstruct"),
         ({"window": "hahn"}, "window", "name one that scipy.signal.get_window knows"),
         ({"window": "kaiser"}, "window", "kaiser"),
         ({"window": "kaiser x"}, "window", "cannot be read: write hann, kaiser 8.6"),
@@ -118,7 +120,7 @@ def test_what_cannot_be_is_told_where_it_is_wrong(
 
 
 def test_each_of_several_faults_is_told(rested: Tune) -> None:
-    turn(rested, window="foo", hop=8192, exponent=2)
+    turn(rested, window="foo", hop="8192", exponent=2)
     assert set(rested.faults) == {"window", "hop"}
     turn(rested, window="cosine")
     assert set(rested.faults) == {"hop"}
@@ -174,6 +176,49 @@ def test_a_song_without_references_has_an_account_without_sdr(rested: Tune, tmp_
     assert rested.outcome
     assert rested.outcome.sdr == {}
     assert "no SDR" in rested._bill.value
+
+
+def test_a_mistyped_song_changes_nothing_else(rested: Tune) -> None:
+    start, references = rested.controls["start"].value, rested.controls["references"].value
+    turn(rested, references=str(REFERENCES))
+    turn(rested, song="nowhere.mp3")
+    assert list(rested.faults) == ["song"]
+    assert rested.controls["start"].value == start
+    assert rested.controls["references"].value == str(REFERENCES)
+    turn(rested, song="")
+    assert rested.controls["references"].value == references
+
+
+def test_what_was_heard_comes_back(rested: Tune) -> None:
+    first, known = rested._values(), len(rested.history.tried)
+    turn(rested, n_fft=1024)
+    second = rested._values()
+    assert (rested.setting.n_fft, rested.setting.hop) == (1024, 256)
+    assert len(rested.history.tried) == known + 1
+    assert rested.history._list.index == 0
+    assert "window 1024" in rested.history._list.options[0]
+    for wanted in (first, second, first):
+        rested.history._swap.click()
+        assert rested.wait(LONG)
+        assert (rested._good, rested._values()) == (wanted, wanted)
+    rested.history._list.index = 0
+    assert rested.wait(LONG)
+    assert rested._good == second
+    assert len(rested.history.tried) == known + 1
+
+
+def test_a_setting_of_a_sweep_is_heard(rested: Tune) -> None:
+    setting = Setting(2048, 256, ("kaiser", 8.6), 2.0, model=FAST, overlap=32)
+    row = {"sdr": 5.0, "threads": float("nan"), **asdict(setting), "window": "kaiser 8.6"}
+    for settings in (row, asdict(setting)):
+        rested.show(settings)
+        assert rested.wait(LONG)
+        assert rested.faults == {}
+        runtime = rested.setting.runtime
+        assert rested.setting == replace(setting, lookahead=64, runtime=runtime, threads=1)
+    rested.show({"n_fft": 1024, "model": "nowhere.tflite"})
+    assert rested.faults == {"model": "nowhere.tflite: no such choice here"}
+    assert rested.controls["n_fft"].value == 2048
 
 
 def test_a_song_that_is_not_there_is_told_and_can_be_mended() -> None:

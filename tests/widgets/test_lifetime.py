@@ -164,6 +164,13 @@ def test_what_somebody_holds_or_another_cell_shows_stays(kernel: Kernel) -> None
     )
 
 
+def test_what_a_widget_knows_weakly_may_be_gone(kernel: Kernel) -> None:
+    """Such as the bar of tqdm, which a sweep leaves."""
+    made = "import weakref\nbox = ipywidgets.VBox()\nbox.bar = [weakref.proxy({*()})]\nbox"
+    assert kernel.run(made, "shows") == ""
+    assert kernel.run("pass", "shows") == ""
+
+
 def test_a_page_reaches_what_is_held_and_not_shown(kernel: Kernel) -> None:
     comm = kernel.run(
         "held, other = StemPlayer(stems), ipywidgets.FloatSlider()\n"

@@ -175,11 +175,12 @@ def _parts(widgets: Iterable[ipywidgets.Widget]) -> Widgets:
 
 
 def _inside(value: Any) -> Iterator[ipywidgets.Widget]:
-    if isinstance(value, ipywidgets.Widget):
+    kind = type(value)  # `isinstance` fails on a weak proxy of what is gone
+    if issubclass(kind, ipywidgets.Widget):
         yield value
-    elif isinstance(value, (list, tuple, dict)):
+    elif issubclass(kind, (list, tuple, dict)):
         # A copy: threads of a widget may add to it meanwhile.
-        for part in [*value.values()] if isinstance(value, dict) else [*value]:
+        for part in [*value.values()] if issubclass(kind, dict) else [*value]:
             yield from _inside(part)
 
 
