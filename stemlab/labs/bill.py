@@ -40,7 +40,11 @@ STYLE = """<style>
   white-space: nowrap;
 }
 .stemlab-bill :is(th, td):first-child { text-align: left; }
-.stemlab-bill thead th { border-bottom: 1px solid var(--jp-border-color1, #888); }
+.stemlab-bill thead th {
+  border-bottom: 1px solid var(--jp-border-color1, #888);
+  vertical-align: bottom;
+  white-space: normal;
+}
 .stemlab-bill caption { text-align: left; caption-side: bottom; }
 .stemlab-bill .own { font-weight: 700; }
 </style>"""
