@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,8 @@ AXES = {
 
 # dB that a heat map's colours span at least, so that what nobody hears does not look like much.
 SPAN = 3.0
+# Letters in a line of what a point tells.
+LINE = 45
 
 
 def plot_tradeoff(table: pd.DataFrame, against: str = "latency", score: str = "sdr") -> Figure:
@@ -180,7 +183,8 @@ def _told(row: dict[Hashable, Any]) -> dict[str, Any]:
 
 
 def _words(settings: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_setting(value)}" for name, value in settings.items())
+    told = ", ".join(f"{name} {_setting(value)}" for name, value in settings.items())
+    return "<br>".join(wrap(told, LINE))
 
 
 def plot_heat_map(
