@@ -7,10 +7,11 @@ import os
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stemlab.errors import AudioError, SettingError
 from stemlab.library import sidecar
+from stemlab.library.prepared import Prepared
 from stemlab.library.songs import RECORD, SONG, note
 from stemlab.library.store import BLOCK, digest
 from stemlab.sound.audio import WRITE_SUFFIXES, Reader, Tags, Writer
@@ -154,15 +155,26 @@ def export_mix(track: Track, path: Path, gains: NDArray[np.float32], title: str 
             writer.write((stems * gains[:, None]).sum(0))
 
 
-def export_stem_file(track: Track, path: Path) -> None:
+def export_stem_file(track: Track, path: Path, note: dict[str, Any] | None = None) -> None:
     """Write a track as a ``.stem.mp4``.
+
+    Parameters
+    ----------
+    track
+        What is separated already.
+    path
+        Where to.
+    note
+        What is known and prepared of it, as its note has it: its cues become chapters, and a deck
+        that loads the file finds all of it again.
 
     Raises
     ------
     AudioError
         If it has more than four stems, or the file cannot be written. Nothing is left then.
     """
-    with StemFileWriter(path, track.names, track.rate, Tags(title=track.title)) as writer:
+    chapters, tags = Prepared.read(note or {}).chapters, Tags(title=track.title)
+    with StemFileWriter(path, track.names, track.rate, tags, note, chapters) as writer:
         for mix, stems in _pieces(track):
             writer.write(mix, stems)
 

@@ -11,7 +11,7 @@ from stemlab.library import grid, sidecar
 from stemlab.library.loudness import SILENCE, loudness
 from stemlab.library.rhythm import Rhythm, analyse
 from stemlab.sound.audio import Audio
-from stemlab.sound.tags import replay_gain
+from stemlab.sound.tags import read_note, replay_gain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +104,11 @@ def find_loudness(track: Track) -> float:
     return loudness(Audio(track.heard(), track.rate))
 
 
+def remembered(song: Path | None, note: Path) -> dict[str, Any]:
+    """Return what a song's note holds, and what the file itself brings along beside it."""
+    return (read_note(song) if song else {}) | sidecar.read(note)
+
+
 def find(song: Path, note: Path) -> Facts:
     """Return what is known of a song; find out the rest, and keep it.
 
@@ -112,7 +117,7 @@ def find(song: Path, note: Path) -> Facts:
     AudioError
         If the song cannot be read.
     """
-    known = Facts.read(sidecar.read(note))
+    known = Facts.read(remembered(song, note))
     if known.whole:
         return known
     found = Facts(

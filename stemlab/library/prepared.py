@@ -57,6 +57,18 @@ class Prepared:
             trim if trim is not None and abs(trim) <= TRIM else 0.0,
         )
 
+    @property
+    def chapters(self) -> list[tuple[float, str]]:
+        """The hot cues in their order in the song: seconds, and names.
+
+        Examples
+        --------
+        >>> Prepared(cues=[{"at": 9.0}, {}, {"at": 2.5, "name": "Drop"}]).chapters
+        [(2.5, 'Drop'), (9.0, 'Cue 1')]
+        """
+        marked = [(i, cue) for i, cue in enumerate(self.cues, 1) if "at" in cue]
+        return sorted((cue["at"], cue.get("name", f"Cue {i}")) for i, cue in marked)
+
     def note(self) -> dict[str, Any]:
         """Return what to keep."""
         return asdict(self)

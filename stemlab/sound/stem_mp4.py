@@ -1,7 +1,11 @@
 """Stem files: a mix and its four stems in one ``.stem.mp4``, as Native Instruments defines it.
 
 Five stereo AAC tracks, the mix first and alone enabled, so that other players play just it; names
-and colours of the stems as JSON in the box ``moov/udta/stem``. The layout follows the files that
+and colours of the stems as JSON in the box ``moov/udta/stem``. Cues are no part of that format:
+Traktor keeps them in its own collection. They are written as chapters, in Nero's box
+``moov/udta/chpl``, since FFmpeg, VLC and mpv show those and nothing else minds them (QuickTime's
+chapters would be a sixth track); colours, loops and stem layouts, for which chapters have no room,
+as a note in a tag of our own (`stemlab.sound.tags.write_note`). The layout follows the files that
 Native Instruments' Stem Creator and MP4Box write, and what Mixxx's ``steminfoimporter`` reads:
 ``moov`` stands before the sound. The box format is that of ISO/IEC 14496-12.
 """
@@ -31,7 +35,7 @@ from stemlab.sound.audio import (
     writing,
 )
 from stemlab.sound.drafts import settled
-from stemlab.sound.tags import Tags, write_tags
+from stemlab.sound.tags import Tags, write_note, write_tags
 
 if TYPE_CHECKING:
     import os
@@ -52,6 +56,7 @@ _COLOURS = ("#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 # Stems of other names go first where the accompaniment belongs best.
 _SPARE_ORDER = (2, 0, 1, 3)
 _EMPTY = "(empty)"
+_LONGEST_NAME = 255  # bytes of a chapter's
 
 _BIT_RATE = 256_000
 _LONGEST = 2**32 - 2**28  # chunk offsets have 32 bits; the rest is for the index
@@ -124,6 +129,8 @@ class StemFileWriter(Growing):
         Samples per second, one that AAC knows (8 000 to 96 000).
     tags
         What to write beside the sound.
+    note, chapters
+        What else to keep with it, as JSON has it, and seconds with their names, rising.
 
     Raises
     ------
@@ -154,11 +161,14 @@ class StemFileWriter(Growing):
         names: Sequence[str],
         rate: int = RATE,
         tags: Tags | None = None,
+        note: dict[str, Any] | None = None,
+        chapters: Sequence[tuple[float, str]] = (),
     ) -> None:
         self.path = Path(path)
         self.names = tuple(names)
         self.rate = rate
         self.tags = tags or Tags()
+        self.note, self.chapters = note, chapters
         self._places = slots(names)
         self._length = 0
         self._check()
@@ -253,6 +263,8 @@ class StemFileWriter(Growing):
             self._container.close()
             if error is None:
                 warn_of_tags(settled(self.path), write_tags(self._raw, self.tags))
+                if self.note:
+                    write_note(self._raw, self.note)
                 self._assemble()
 
     def _assemble(self) -> None:
@@ -265,7 +277,10 @@ class StemFileWriter(Growing):
         with self._raw.open("rb") as raw, self._part.open("wb") as part:
             boxes = {kind: (begin, end) for kind, begin, _, end in _boxes(raw, 0, _size(raw))}
             head, moov = (_cut(raw, *boxes[kind]) for kind in (b"ftyp", b"moov"))
-            moov = _with_stem_box(moov, _manifest(names))
+            more = _box(b"stem", _manifest(names))
+            if self.chapters:
+                more += _box(b"chpl", _chapter_list(self.chapters))
+            moov = _with_user_data(moov, more)
             moved = len(head) + len(moov) - boxes[b"mdat"][0]
             part.write(head + _with_moved_chunks(moov, moved))
             raw.seek(boxes[b"mdat"][0])
@@ -336,10 +351,19 @@ def _box(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(body), kind) + body
 
 
-def _with_stem_box(moov: bytes, manifest: bytes) -> bytes:
-    """Append the box ``stem`` to ``moov/udta``, which the muxer always writes."""
+def _chapter_list(chapters: Sequence[tuple[float, str]]) -> bytes:
+    """Return Nero's box of chapters: version 1, then for each tenths of microseconds and a name."""
+    marks = []
+    for seconds, name in chapters:
+        coded = name.encode()[:_LONGEST_NAME].decode(errors="ignore").encode()
+        marks.append(struct.pack(">QB", round(1e7 * seconds), len(coded)) + coded)
+    return struct.pack(">IIB", 1 << 24, 0, len(marks)) + b"".join(marks)
+
+
+def _with_user_data(moov: bytes, boxes: bytes) -> bytes:
+    """Append boxes to ``moov/udta``, which the muxer always writes."""
     [(begin, end)] = _find(io.BytesIO(moov), [b"moov", b"udta"], 0, len(moov))
-    udta = _box(b"udta", moov[begin:end] + _box(b"stem", manifest))
+    udta = _box(b"udta", moov[begin:end] + boxes)
     return _box(b"moov", moov[8 : begin - 8] + udta + moov[end:])
 
 

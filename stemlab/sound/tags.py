@@ -6,6 +6,7 @@ import base64
 import contextlib
 import dataclasses
 import io
+import json
 import os
 import struct
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ _MP4 = {
     "date": "\xa9day",
     "genre": "\xa9gen",
 }
+# Tags of one's own are named by who made them and what they are.
+_NOTE = "----:stemlab:note"
 _APE = {name: name for name in _ID3} | {"date": "year"}
 _PICTURE = "metadata_block_picture"
 _FRONT_COVER = 3
@@ -330,3 +333,32 @@ def _write_mp4(path: Path, tags: Tags) -> None:
         form = MP4Cover.FORMAT_PNG if png else MP4Cover.FORMAT_JPEG
         file["covr"] = [MP4Cover(tags.cover, imageformat=form)]
     file.save()
+
+
+def write_note(path: Path, note: dict[str, Any]) -> None:
+    """Write what no tag has room for into an mp4 file: as JSON, in a free-form tag of our own.
+
+    Such tags are what Serato keeps its cues in, too; who does not know them leaves them alone.
+    """
+    from mutagen.mp4 import MP4
+
+    file = MP4(path)
+    file[_NOTE] = [json.dumps(note).encode()]
+    file.save()
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Return what `write_note` wrote; nothing if it did not, or if that is damaged."""
+    import mutagen
+    from mutagen.mp4 import MP4
+
+    if not path.name.lower().endswith((".mp4", ".m4a")):
+        return {}
+    with contextlib.suppress(
+        mutagen.MutagenError, OSError, ValueError, LookupError, struct.error, OverflowError,
+        RecursionError,
+    ):  # fmt: skip
+        with _Bounded(io.FileIO(path)) as bounded:
+            found = json.loads(bytes(MP4(bounded)[_NOTE][0]))
+        return found if isinstance(found, dict) else {}
+    return {}

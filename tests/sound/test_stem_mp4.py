@@ -14,6 +14,7 @@ from sounds import encode, lag, noise, snr
 from stemlab.errors import AudioError
 from stemlab.sound.audio import RATE, AudioWarning, Reader, Tags, load
 from stemlab.sound.stem_mp4 import StemFileWriter, _with_moved_chunks, read_stems, slots
+from stemlab.sound.tags import read_note, read_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -276,3 +277,43 @@ def test_large_files_have_large_offsets() -> None:
         return body
 
     assert _with_moved_chunks(moov((2**33, 2**40)), -7) == moov((2**33 - 7, 2**40 - 7))
+
+
+# What was prepared
+
+
+NOTE = {"cues": [{"at": 0.25, "name": "Größe"}, {}], "trim": -2.5}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stems") / "song.stem.mp4"
+    marks = [(0.25, "Größe"), (0.75, "ü" * 200)]
+    with StemFileWriter(path, FOUR, RATE, TAGS, NOTE, marks) as writer:
+        writer.write(stems_of(4).sum(axis=0), stems_of(4))
+    return path
+
+
+def test_cues_are_chapters_to_others(prepared: Path) -> None:
+    """FFmpeg and mutagen read them; names are cut between letters."""
+    names = ["Größe", "ü" * 127]
+    with av.open(str(prepared)) as container:
+        assert len(container.streams.audio) == 5
+        chapters = container.chapters()
+    assert [float(one["start"] * one["time_base"]) for one in chapters] == [0.25, 0.75]
+    assert [one["metadata"]["title"] for one in chapters] == names
+    found = mutagen.mp4.MP4(prepared).chapters
+    assert [(mark.start, mark.title) for mark in found] == [*zip((0.25, 0.75), names, strict=True)]
+
+
+def test_a_note_comes_back(prepared: Path, song: Path) -> None:
+    assert read_note(prepared) == NOTE
+    assert read_tags(prepared).title == TAGS.title
+    assert read_note(song) == {}
+    assert list(read_stems(prepared)[1]) == list(read_stems(song)[1])
+
+
+def test_a_damaged_note_is_none(prepared: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.stem.mp4"
+    damaged.write_bytes(prepared.read_bytes().replace(b'{"cues": [', b'{"cues" [['))
+    assert read_note(damaged) == {}
