@@ -14,5 +14,5 @@ export default [
       "prefer-const": "error",
     },
   },
-  { files: ["**/worklet.js", "**/tape.js", "**/stretch.js", "**/engine/live/processor.js", "**/engine/live/ear.js", "**/engine/live/relay.js"], languageOptions: { globals: globals.audioWorklet } },
+  { files: ["**/worklet.js", "**/tape.js", "**/stretch.js", "**/engine/echo.js", "**/engine/live/processor.js", "**/engine/live/ear.js", "**/engine/live/relay.js"], languageOptions: { globals: globals.audioWorklet } },
 ];

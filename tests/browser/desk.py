@@ -50,6 +50,7 @@ desk.recording = False
 for deck in (desk.a, desk.b):
     deck.pause()
     deck.levels, deck.tempo, deck.semitones, deck.loop = [1.0] * 4, 1.0, 0, []
+    deck.stem_filters, deck.cents = [0.0] * 4, 0.0
     deck.eq, deck.kills, deck.filter, deck.synced = [0.0] * 3, [False] * 3, 0.0, False
     deck.cues, deck.cue, deck.pfl = [{}] * 8, 0.0, False
     deck.mute(), deck.solo()

@@ -39,6 +39,27 @@ TONE = Audio(np.full((44_100, 2), 0.1, np.float32))
 LONG = 240  # seconds that anything may take on a machine that does much else
 
 
+def test_a_stem_file_brings_back_what_was_prepared(tmp_path: Path) -> None:
+    """On a machine whose store knows nothing of it; what is changed there comes first."""
+    deck = Deck(dict.fromkeys(("vocals", "drums", "bass", "other"), TONE))
+    deck.rhythm = Rhythm(120, 0.25, "A minor", 1, 3, 12.0, ((0, 0), (10, 10.2), (20, 20)))
+    layout = {"levels": [1.0, 0.0, 0.5, 1.0], "mutes": [False, True, False, False]}
+    cue = {"at": 0.25, "end": 0.75, "name": "Drop", "hue": "#12b886"} | layout
+    deck.cue, deck.trim, deck.last_loop = 0.5, -2.5, [0.25, 0.75]
+    deck.loudness, deck.cues = -9.5, [cue, *deck.cues[1:]]
+    desk = Decks(deck)
+    desk.out = str(tmp_path)
+    path = desk.save("a", "stem.mp4")
+    again = Deck(path, Separator(), store=Store(tmp_path / "store"))
+    assert again.known == deck.known
+    again.trim = 1.0
+    again.close()
+    last = Deck(path, Separator(), store=Store(tmp_path / "store"))
+    assert last.known == deck.known | {"trim": 1.0}
+    last.close()
+    desk.close()
+
+
 def test_rhythm_is_found_and_kept_with_the_song(tmp_path: Path) -> None:
     separator, store = Separator(), Store(tmp_path)
     deck = Deck(demo.path(), separator, store=store)
@@ -116,7 +137,7 @@ def test_settings_out_of_range_are_refused(change: dict[str, object]) -> None:
 
 
 def test_page_and_kernel_have_the_same_names() -> None:
-    page = "".join(source(f"decks/{name}.js") for name in ("turntable", "console", "deck"))
+    page = "".join(source(f"decks/{name}.js") for name in ("turntable", "curves", "deck"))
     presets = page.partition("PRESETS = {")[2].partition("};")[0]
     assert re.findall(r'^  "?([A-Z][\w %]*)"?:', presets, re.MULTILINE) == list(PRESETS)
     curves = page.partition("CURVES = {")[2].partition("};")[0]

@@ -3,18 +3,13 @@
 import { Master, page } from "../engine/output.js";
 import { Phones } from "../engine/phones.js";
 import { Recorder } from "../parts/recorder.js";
-import { glide, Turntable } from "./turntable.js";
+import { glide } from "./channel.js";
+import { CURVES, shares } from "./curves.js";
+import { Turntable } from "./turntable.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 
 export const SIDES = /** @type {const} */ (["a", "b"]);
-
-/** Gains of both sides for a crossfader at 0 to 1. @type {Record<string, (x: number) => [number, number]>} */
-export const CURVES = {
-  "constant power": (x) => [Math.cos((x * Math.PI) / 2), Math.sin((x * Math.PI) / 2)],
-  linear: (x) => [1 - x, x],
-  cut: (x) => [Math.min(1, 20 * (1 - x)), Math.min(1, 20 * x)],
-};
 
 /** Both decks as they sound. */
 export class Console {
@@ -74,6 +69,7 @@ export class Console {
       page().players.set(deck.get("_key"), table.live);
     }
     this.level();
+    this.fade();
     const [a, b] = this.tables;
     if (a) a.partner = b;
     if (b) b.partner = a;
@@ -100,8 +96,10 @@ export class Console {
   }
 
   fade() {
-    const gains = CURVES[this.model.get("curve")](this.model.get("crossfader"));
+    const [curve, x] = ["curve", "crossfader"].map((name) => this.model.get(name));
+    const gains = CURVES[curve](x);
     this.buses.forEach((bus, i) => glide(bus.gain, gains[i], this.context));
+    this.tables.forEach((table, i) => table?.channel.cross(table.stems.map((stem) => shares(curve, x, stem)[i])));
   }
 
   /** Sets traits here and in the kernel. @param {Record<string, any>} traits */

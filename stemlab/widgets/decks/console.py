@@ -6,6 +6,7 @@ import functools
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import numpy as np
 import traitlets as t
 
 from stemlab.errors import AudioError, SettingError, StemlabError
-from stemlab.library import playlists, sidecar
+from stemlab.library import playlists
 from stemlab.library.export import STEM_FILE, export_mix, export_stem_file, free_path
 from stemlab.library.facts import (
     Facts,
@@ -23,6 +24,7 @@ from stemlab.library.facts import (
     find_rhythm,
     keep,
     keep_rhythm,
+    remembered,
     said_loudness,
 )
 from stemlab.library.prepared import CUES, TRIM, Prepared, valid_cue
@@ -37,14 +39,19 @@ from stemlab.widgets.parts.recorder import Recording
 from stemlab.widgets.player import StemPlayer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from stemlab.library.store import Track
     from stemlab.separator import Separator
     from stemlab.sound.audio import Audio
 
-CURVES = ("constant power", "linear", "cut")
-"""How the two decks share the sound as the crossfader moves."""
+CURVES = ("constant power", "linear", "cut", "by stem")
+"""How the two decks share the sound as the crossfader moves.
+
+By stem, drums go over in its first third, so that the new beat carries what follows; of two basses
+only one is heard, A's before the middle and B's from there on; vocals go over in the last third;
+any other stem in between. Where stems cross over, it is at constant power.
+"""
 PRESETS = ("All", "Acapella", "Instrumental", "Vocals 50 %", "Drums only", "No drums")
 """What `Deck.blend` can go over to."""
 KINDS = ("wav", "flac")
@@ -76,8 +83,8 @@ class Deck(StemPlayer):
         As in `stemlab.library.rhythm.Rhythm`; assign to correct them.
     tempo
         Speed with the pitch kept: 1 as recorded, the fader reaches from 0.84 to 1.16.
-    semitones
-        Shift of the key, -6 to 6, with the tempo kept.
+    semitones, cents
+        Shift of the key, -6 to 6 semitones and -100 to 100 cents, with the tempo kept.
     synced
         Whether the deck keeps to the other's tempo.
     loudness
@@ -93,8 +100,8 @@ class Deck(StemPlayer):
         Whether the song goes on silently below a loop, to be heard where it has come to.
     eq, kills
         Decibels of low, middle and high, and which of them are silent.
-    filter
-        -1 to 0 takes the highs away, 0 to 1 the lows.
+    filter, stem_filters
+        -1 to 0 takes the highs away, 0 to 1 the lows: of all, and of each stem.
     pfl
         Whether the headphones hear the deck, ahead of the crossfader (pre-fader listen).
 
@@ -119,6 +126,7 @@ class Deck(StemPlayer):
     key = t.Unicode().tag(sync=True)
     tempo = t.Float(1.0, min=0.5, max=2).tag(sync=True)
     semitones = t.Int(0, min=-6, max=6).tag(sync=True)
+    cents = t.Float(0.0, min=-100, max=100).tag(sync=True)
     synced = t.Bool().tag(sync=True)
     cue = t.Float().tag(sync=True)
     cues = t.List(t.Dict(), [{}] * CUES, minlen=CUES, maxlen=CUES).tag(sync=True)
@@ -130,6 +138,7 @@ class Deck(StemPlayer):
     eq = t.List(t.Float(min=-26, max=6), [0.0] * 3, minlen=3, maxlen=3).tag(sync=True)
     kills = t.List(t.Bool(), [False] * 3, minlen=3, maxlen=3).tag(sync=True)
     filter = t.Float(0.0, min=-1, max=1).tag(sync=True)
+    stem_filters = t.List(t.Float(min=-1, max=1)).tag(sync=True)
     pfl = t.Bool().tag(sync=True)
     listening = t.Bool().tag(sync=True)
 
@@ -157,9 +166,12 @@ class Deck(StemPlayer):
         self.observe(self._keep_loudness, "loudness")
         self.observe(self._keep_prepared, ["cue", "cues", "trim", "last_loop"])
 
+    def _with_stems(self, stems: Sequence[str]) -> dict[str, Any]:
+        return super()._with_stems(stems) | {"stem_filters": [0.0] * len(stems)}
+
     def _recall(self, rhythm: Rhythm | None) -> bool:
         """Take what was prepared for the song and is known of it; return whether that is all."""
-        note = sidecar.read(self._note) if self._note else {}
+        note = remembered(self.path, self._note) if self._note else {}
         facts, prepared = Facts.read(note), Prepared.read(note)
         if found := rhythm or facts.rhythm:
             self.rhythm = found
@@ -233,8 +245,18 @@ class Deck(StemPlayer):
         keep(self._note, loudness=change["new"])
 
     def _keep_prepared(self, _change: Any) -> None:
-        prepared = Prepared(self.cue, self.cues, self.last_loop, self.trim)
-        keep(self._note, **prepared.note())
+        keep(self._note, **self._prepared.note())
+
+    @property
+    def _prepared(self) -> Prepared:
+        return Prepared(self.cue, self.cues, self.last_loop, self.trim)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What is known and was prepared of the song, as its note has it."""
+        loudness = {"loudness": self.loudness} if self.loudness else {}
+        rhythm = {"rhythm": asdict(self.rhythm)} if self.bpm else {}
+        return rhythm | loudness | self._prepared.note()
 
 
 class Decks(Fleeting, Crate):
@@ -345,7 +367,8 @@ class Decks(Fleeting, Crate):
         side
             Which deck.
         what
-            A stem, ``"mix"`` for all of them as the faders stand, or ``"stem.mp4"``.
+            A stem, ``"mix"`` for all of them as the faders stand, or ``"stem.mp4"``, which keeps
+            cues, loop, trim, layouts and beat grid as well.
 
         Returns
         -------
@@ -363,7 +386,7 @@ class Decks(Fleeting, Crate):
         track, folder = deck.whole(), Path(self.out).expanduser()
         if what == STEM_FILE:
             path = free_path(folder, track.title, STEM_FILE)
-            export_stem_file(track, path)
+            export_stem_file(track, path, deck.known)
             return path
         if what not in (*track.names, MIX):
             raise SettingError(f"no stem {what!r} here; there are {', '.join(track.names)}")

@@ -1,6 +1,7 @@
 // The crate: songs of a folder or playlist, found, sorted and chosen, to be separated ahead of time and loaded on a deck.
 
 import { button, clock, element, press } from "../parts/controls.js";
+import { rove, toolbar } from "./toolbar.js";
 
 /**
  * @typedef {{path: string, title: string, artist: string, seconds: number, date: number, bpm: number, key: string, camelot: string,
@@ -41,11 +42,13 @@ export class Crate {
     /** @type {keyof Entry | null} */
     this.column = null;
     this.down = false;
+    this.chosen = ""; // the path of the song that keys and controllers load
     this.folder = this.#field("text", "Folder of songs", "Folder or playlist, then Enter", (event) => event.key === "Enter" && acts.look(this.folder.value));
     this.remembered = element("datalist", { id: `stemlab-folders-${Math.random().toString(36).slice(2)}` });
     this.folder.setAttribute("list", this.remembered.id);
     this.search = this.#field("search", "Search the crate", "Search", () => {});
     this.search.addEventListener("input", () => this.list());
+    this.search.addEventListener("keydown", ({ key }) => key === "Enter" && this.step(1));
     this.goes = button("Goes with what plays", "FITS", () => {
       press(this.goes, this.goes.getAttribute("aria-pressed") !== "true");
       this.list();
@@ -56,13 +59,15 @@ export class Crate {
     this.told = element("span", { class: "complaint", role: "alert" });
     this.picker = new Picker(acts);
     this.heads = COLUMNS.map(([name, column]) => button(`Sort by ${name}`, name, () => this.sort(column)));
+    const chosen = toolbar("Chosen song", button("Previous song", "↑", () => this.step(-1)), button("Next song", "↓", () => this.step(1)),
+      button("Load chosen song on A", "A", () => this.loadChosen("a")), button("Load chosen song on B", "B", () => this.loadChosen("b")));
     const head = element("tr", {}, element("th", {}, ""), ...this.heads.map((one) => element("th", {}, one)), element("th", {}, button("Sort by Stems", "Stems", () => this.sort("separated"))));
     this.body = element("tbody");
-    this.table = element("table", {}, element("thead", {}, head), this.body);
+    this.table = element("table", {}, element("thead", {}, rove(head)), this.body);
     this.rest = element("div", { class: "rest" });
     this.node = element("section", { class: "crate", role: "group", "aria-label": "Crate" },
       element("div", { class: "line" }, element("span", { class: "label" }, "CRATE"), button("Browse", "Browse…", () => acts.browse(this.folder.value)),
-        this.folder, this.remembered, this.search, this.goes, this.told, this.all, button("Export what was played", "History", () => acts.keep())),
+        this.folder, this.remembered, this.search, this.goes, chosen, this.told, this.all, button("Export what was played", "History", () => acts.keep())),
       this.picker.node, element("div", { class: "songs" }, this.table, this.rest));
     takesFiles(this.node, (files) => acts.drop(files, ""));
   }
@@ -101,8 +106,27 @@ export class Crate {
     this.list();
   }
 
+  /** Chooses the next song of those that are shown, or the one before. @param {number} way */
+  step(way) {
+    const paths = [...this.rows.keys()];
+    const at = paths.indexOf(this.chosen);
+    this.chosen = paths[at < 0 ? (way > 0 ? 0 : paths.length - 1) : Math.min(paths.length - 1, Math.max(0, at + way))] ?? "";
+    this.mark();
+    this.rows.get(this.chosen)?.node.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Shows which song is chosen; its buttons alone are tab stops. */
+  mark() {
+    for (const [path, row] of this.rows) row.choose(path === this.chosen);
+  }
+
+  /** @param {"a" | "b"} side */
+  loadChosen(side) {
+    if (this.rows.has(this.chosen)) this.acts.load(side, this.chosen);
+  }
+
   /** Songs that hold what is searched for, that fit if they should, in order. */
-  chosen() {
+  found() {
     const words = this.search.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
     const fit = this.goes.getAttribute("aria-pressed") === "true";
     const found = this.songs.filter((song) => {
@@ -115,7 +139,7 @@ export class Crate {
 
   /** Shows the rows that are chosen. */
   list() {
-    const songs = this.chosen();
+    const songs = this.found();
     const shown = songs.slice(0, ROWS);
     this.table.hidden = !this.songs.length;
     this.rest.textContent = songs.length > ROWS ? `… and ${songs.length - ROWS} more: search for them.` : this.songs.length && !songs.length ? "No such song here." : "";
@@ -124,6 +148,7 @@ export class Crate {
     if (nodes.some((node, i) => node !== this.body.children[i]) || nodes.length !== this.body.childElementCount)
       this.body.replaceChildren(...nodes);
     for (const song of shown) this.rows.get(song.path)?.show(song, this.preparing[song.path]);
+    this.mark();
     this.heads.forEach((head, i) => {
       const mark = COLUMNS[i][1] === this.column ? (this.down ? " ▾" : " ▴") : "";
       head.textContent = COLUMNS[i][0] + mark;
@@ -189,6 +214,13 @@ class Row {
     this.node = element("tr", {},
       element("td", {}, button(`Load ${title} on A`, "A", () => acts.load("a", path)), button(`Load ${title} on B`, "B", () => acts.load("b", path))),
       ...this.facts, element("td", { class: "work" }, this.start, this.bar, this.share, this.cancel, this.done));
+  }
+
+  /** @param {boolean} on */
+  choose(on) {
+    this.node.classList.toggle("chosen", on);
+    this.node.setAttribute("aria-current", String(on));
+    for (const one of this.node.querySelectorAll("button")) one.tabIndex = on ? 0 : -1;
   }
 
   /** @param {Entry} song @param {number | undefined} share of what is under way */

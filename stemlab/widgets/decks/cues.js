@@ -1,15 +1,17 @@
 // What can be done with a hot cue besides jumping to it: name, colour, the stems that it recalls, clear.
 
-import { button, element, group, press } from "../parts/controls.js";
+import { button, element, press } from "../parts/controls.js";
 import { CUE_HUES } from "./closeup.js";
+import { toolbar } from "./toolbar.js";
 
 /** @typedef {import("./turntable.js").Cue} Cue */
 
 /** A line below the hot cues that opens for one of them. */
 export class CueEditor {
-  /** @param {import("./turntable.js").Turntable} table @param {string} letter */
-  constructor(table, letter) {
+  /** @param {import("./turntable.js").Turntable} table @param {string} letter @param {(i: number) => void} back gives the focus back */
+  constructor(table, letter, back) {
     this.table = table;
+    this.back = back;
     this.index = 0;
     this.name = element("input", {
       type: "text", maxlength: 40, "aria-label": `Name of the hot cue ${letter}`, placeholder: "Name", spellcheck: "false",
@@ -25,7 +27,7 @@ export class CueEditor {
       this.close();
     });
     this.node = element("div", { class: "line cue-editor", hidden: "" }, this.name, this.hue,
-      group("Hot cue", this.stems, clear, button(`Close hot cue ${letter}`, "✓", () => this.close())));
+      toolbar("Hot cue", this.stems, clear, button(`Close hot cue ${letter}`, "✓", () => this.close())));
   }
 
   /** @returns {Cue} */
@@ -45,6 +47,7 @@ export class CueEditor {
   }
 
   close() {
+    if (this.node.contains(document.activeElement)) this.back(this.index);
     this.node.hidden = true;
   }
 

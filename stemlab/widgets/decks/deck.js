@@ -1,10 +1,12 @@
 // The face of one deck: its song, transport, loops, cues, stems, tempo, key and beat grid.
 
-import { button, choice, clock, drawSong, element, group, meter, press, say, signed, slider, waveform } from "../parts/controls.js";
+import { button, choice, clock, drawSong, element, knob, meter, press, say, signed, slider, waveform } from "../parts/controls.js";
 import { LEVEL, showFaders } from "../parts/faders.js";
 import { Closeup, CUE_HUES } from "./closeup.js";
 import { CueEditor } from "./cues.js";
 import { camelot, fits, KEYS } from "./harmony.js";
+import { FILTER } from "./mixer.js";
+import { rove, toolbar } from "./toolbar.js";
 import { PRESETS, REACH } from "./turntable.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
@@ -16,6 +18,9 @@ const LOOPS = [1, 2, 4, 8, 16, 32];
 const JUMPS = [-4, -1, 1, 4];
 const TEMPO = { ...REACH, rest: 1, step: 0.001, text: (/** @type {number} */ value) => signed(100 * (value - 1), 1, " %") };
 
+/** By how much the key is shifted. @param {number} semitones @param {number} cents */
+const shift = (semitones, cents) => signed(semitones, 0, "") + (Math.round(cents) ? ` ${signed(cents, 0, " ¢")}` : "");
+
 /** The face of one deck. */
 export class DeckFace {
   /** @param {Turntable} table @param {string} letter @param {Model} desk of both decks */
@@ -25,6 +30,7 @@ export class DeckFace {
     this.model = table.model;
     this.letter = letter;
     this.dirty = true;
+    this.editing = false;
     this.frame = 0;
     this.placed = "";
     /** @type {string[]} */
@@ -40,11 +46,11 @@ export class DeckFace {
     this.presets = Object.keys(PRESETS)
       .filter((preset) => !preset.includes("rums") || table.stems.includes("drums"))
       .map((preset) => ({ preset, node: this.named(preset, preset, () => table.blend(preset, desk.get("beats"))) }));
-    this.editor = new CueEditor(table, letter);
+    this.editor = new CueEditor(table, letter, (i) => this.pad?.[i].focus());
     this.node = element("section", { class: `deck ${letter}`, role: "group", "aria-label": `Deck ${letter}` },
       this.head(), this.wave.node, this.transport(), this.editor.node, this.pads(),
       element("div", { class: "stems" }, ...this.rows.map((row) => row.node)),
-      element("div", { class: "line presets" }, ...this.presets.map(({ node }) => node)), this.tempo(), this.grid());
+      rove(element("div", { class: "line presets" }, ...this.presets.map(({ node }) => node))), this.tempo(), this.grid());
   }
 
   /** A button of this deck. @param {string} name @param {string} face @param {() => void} act */
@@ -73,8 +79,8 @@ export class DeckFace {
     this.sync = this.named("Sync", "SYNC", () => table.sync());
     this.sync.className = "sync";
     return element("div", { class: "line transport" }, this.cue, this.play, this.sync,
-      group("Nudge", this.held("Nudge slower", "−", -1), this.held("Nudge faster", "+", 1)),
-      group("Hot cues", ...this.hotCues()));
+      toolbar("Nudge", this.held("Nudge slower", "−", -1), this.held("Nudge faster", "+", 1)),
+      toolbar("Hot cues", ...this.hotCues()));
   }
 
   /** A button that acts while it is held. @param {string} name @param {string} face @param {number} way */
@@ -98,23 +104,37 @@ export class DeckFace {
     this.again = this.named("Last loop", "↻", () => table.reloop());
     this.modes = /** @type {const} */ ([["quantise", "Quantise", "Q"], ["slip", "Slip", "SLIP"]]).map(([trait, name, face]) =>
       ({ trait, node: this.named(name, face, () => table.set({ [trait]: !this.model.get(trait) })) }));
-    return element("div", { class: "line pads" }, group("Loop", this.named("Loop in", "IN", () => table.loopIn()),
+    return element("div", { class: "line pads" }, toolbar("Loop", this.named("Loop in", "IN", () => table.loopIn()),
       this.named("Loop out", "OUT", () => table.loopOut()), this.again, this.named("Halve loop", "½", () => table.scaleLoop(0.5)),
-      this.named("Double loop", "×2", () => table.scaleLoop(2)), ...this.loops), group("Beat jump", ...jumps),
-      group("Modes", ...this.modes.map(({ node }) => node)));
+      this.named("Double loop", "×2", () => table.scaleLoop(2)), ...this.loops), toolbar("Beat jump", ...jumps),
+      toolbar("Modes", ...this.modes.map(({ node }) => node)));
   }
 
   hotCues() {
     const { table } = this;
     this.pad = CUE_HUES.map((_, i) => {
-      const node = this.named(`Hot cue ${i + 1}`, String(i + 1), () => table.hotCue(i));
+      const node = this.named(`Hot cue ${i + 1}`, String(i + 1), () => (this.editing ? this.edit(i) : table.hotCue(i)));
       node.addEventListener("contextmenu", (event) => {
         event.preventDefault();
-        this.editor.open(i);
+        this.edit(i);
       });
       return node;
     });
-    return this.pad;
+    this.pencil = this.named("Edit hot cues", "✎", () => this.setEditing(!this.editing));
+    this.pencil.title = "Press, then a hot cue, to name or colour it or have it recall the stems";
+    return [...this.pad, this.pencil];
+  }
+
+  /** Whether the next hot cue that is pressed is to be edited. @param {boolean} on */
+  setEditing(on) {
+    this.editing = on;
+    if (this.pencil) press(this.pencil, on);
+  }
+
+  /** @param {number} i */
+  edit(i) {
+    this.setEditing(false);
+    this.editor.open(i);
   }
 
   /** Shows which hot cues there are. */
@@ -123,7 +143,7 @@ export class DeckFace {
       const cue = this.model.get("cues")[i];
       press(node, "at" in cue);
       node.style.setProperty("--hue", cue.hue ?? CUE_HUES[i]);
-      node.title = "at" in cue ? `${cue.name || `Hot cue ${i + 1}`} (${clock(cue.at)}): right-click to name, colour or clear` : `Mark hot cue ${i + 1}`;
+      node.title = "at" in cue ? `${cue.name || `Hot cue ${i + 1}`} (${clock(cue.at)}): right-click or ✎ to name, colour or clear` : `Mark hot cue ${i + 1}`;
     });
   }
 
@@ -138,22 +158,30 @@ export class DeckFace {
     const name = stem[0].toUpperCase() + stem.slice(1);
     const level = slider(`${name} level ${letter}`, LEVEL, (value) => table.change("levels", s, value));
     const figure = element("output", { class: "figure" });
+    const filter = knob(`${name} filter ${letter}`, FILTER, (value) => table.change("stem_filters", s, value));
+    const echo = this.named(`Echo out ${stem}`, "E", () => table.echoOut(s));
+    echo.title = `Mute ${stem} at the next beat; the beat before sounds on as an echo`;
+    const swap = this.named(`Swap ${stem}`, "⇄", () => table.swap(stem));
+    swap.title = `Swap ${stem} at the next bar: here out and on the other deck in, or the other way round`;
     const peak = meter();
     const node = element("div", { class: "row", role: "group", "aria-label": `${stem} ${letter}`, style: `--hue: ${this.colours[s]}` },
-      element("span", { class: "name" }, name), mute, solo, level.input, figure, peak.node);
-    return { node, mute, solo, level, figure, peak };
+      element("span", { class: "name" }, name), mute, solo, level.input, figure, filter.input, echo, swap, peak.node);
+    rove(node);
+    return { node, mute, solo, level, figure, filter, peak };
   }
 
   tempo() {
     const { table, letter, model } = this;
     this.fader = slider(`Tempo ${letter}`, TEMPO, (value) => table.set({ tempo: value, synced: false }));
     this.tempoFigure = element("output", { class: "figure" });
-    this.keyFigure = element("output", { class: "figure" });
+    this.keyFigure = this.named("Key as recorded", "", () => table.set({ semitones: 0, cents: 0 }));
+    this.keyFigure.className = "figure";
+    const match = this.named("Match key", "FIT", () => table.matchKey());
+    match.title = "Match key: shift by up to 3 semitones to a key that goes with the other deck's, and by cents to its tuning";
     const step = (/** @type {number} */ way) => () =>
       table.set({ semitones: Math.min(6, Math.max(-6, model.get("semitones") + way)) });
     return element("div", { class: "line tempo" }, element("span", { class: "label" }, "TEMPO"), this.fader.input, this.tempoFigure,
-      element("span", { class: "label" }, "KEY"), group("Key", this.named("Key down", "♭", step(-1)), this.named("Key up", "♯", step(1)),
-        this.named("Match key", "FIT", () => table.matchKey())),
+      element("span", { class: "label" }, "KEY"), toolbar("Key", this.named("Key down", "♭", step(-1)), this.named("Key up", "♯", step(1)), match),
       this.keyFigure);
   }
 
@@ -165,7 +193,7 @@ export class DeckFace {
     });
     const later = (/** @type {number} */ way) => () => table.shift(way * FINE_SHIFT);
     return element("div", { class: "line grid" }, element("span", { class: "label" }, "GRID"),
-      group("Beat grid", this.named("Tap", "TAP", () => table.tap()), this.named("Double tempo", "×2", () => table.count(2)),
+      toolbar("Beat grid", this.named("Tap", "TAP", () => table.tap()), this.named("Double tempo", "×2", () => table.count(2)),
         this.named("Halve tempo", "÷2", () => table.count(0.5)), this.named("Grid earlier", "◂", later(-1)),
         this.named("Grid later", "▸", later(1)), this.named("First beat here", "1", () => table.downbeat())),
       this.keys);
@@ -175,9 +203,10 @@ export class DeckFace {
   show() {
     const { model, table } = this;
     showFaders(this.rows, model, table.gains());
+    this.rows.forEach((row, s) => row.filter.show(model.get("stem_filters")[s]));
     this.fader?.show(model.get("tempo"));
     if (this.tempoFigure) this.tempoFigure.textContent = TEMPO.text(model.get("tempo"));
-    if (this.keyFigure) this.keyFigure.textContent = signed(model.get("semitones"), 0, "");
+    if (this.keyFigure) this.keyFigure.textContent = shift(model.get("semitones"), model.get("cents"));
     this.showRhythm();
     const sounding = model.get("playing") && table.mine;
     this.play?.setAttribute("aria-label", `${sounding ? "Pause" : "Play"} ${this.letter}`);
@@ -205,7 +234,9 @@ export class DeckFace {
     if (!key) return;
     const { heard } = table;
     key.textContent = heard ? `${camelot(heard)} · ${heard}${fits(heard, table.partner?.heard ?? "") ? " ✓" : ""}` : "";
-    key.title = key.textContent.endsWith("✓") ? "goes together with the other deck's key" : "";
+    const tuned = Math.round(table.tuned);
+    key.title = [key.textContent.endsWith("✓") ? "Goes together with the other deck's key" : "", heard && `Tuning: ${signed(tuned, 0, " cents")} from 440 Hz`]
+      .filter(Boolean).join(". ");
   }
 
   /** Draws what has changed: the close-up each time, the rest, which stands still, less often. @param {number} time ms */
@@ -216,7 +247,10 @@ export class DeckFace {
     this.closeup.draw(now, time);
     if (this.frame++ % CALM && !this.dirty) return;
     const { peaks, moving, raw } = table.deck.report;
-    this.rows.forEach((row, s) => row.peak.show(moving && !raw ? (peaks[s] ?? 0) : 0));
+    this.rows.forEach((row, s) => {
+      row.peak.show(moving && !raw ? (peaks[s] ?? 0) : 0);
+      row.node.classList.toggle("turning", table.turning.has(s));
+    });
     this.meter?.show(table.channel.peak);
     this.sync?.classList.toggle("lost", table.lost);
     if (this.dirty)

@@ -1,7 +1,7 @@
 // The decks as one sees and steers them: both decks, the mixer, what is saved, the crate, the keyboard.
 
 import { audio, page } from "../engine/output.js";
-import { button, element, frames, group, say } from "../parts/controls.js";
+import { button, element, frames, say } from "../parts/controls.js";
 import { answer, keepKeys } from "../parts/keys.js";
 import { Console, SIDES } from "./console.js";
 import { Crate, takesFiles } from "./crate.js";
@@ -10,13 +10,15 @@ import { fits } from "./harmony.js";
 import { Midi } from "./midi.js";
 import { MixerFace } from "./mixer.js";
 import { SaveFace } from "./saving.js";
+import { keyList, shortcut } from "./shortcuts.js";
+import { toolbar } from "./toolbar.js";
 import { REACH } from "./turntable.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 
 const RATE = 44100;
 const SHOWN_TRAITS = [
-  "levels", "mutes", "solos", "playing", "owner", "loop", "overview", "bpm", "first_beat", "metre", "knots", "key", "tempo", "semitones",
+  "levels", "mutes", "solos", "playing", "owner", "loop", "overview", "bpm", "first_beat", "metre", "knots", "key", "tempo", "semitones", "cents", "tuning", "stem_filters",
   "synced", "cue", "cues", "last_loop", "quantise", "slip", "trim", "loudness", "autogain", "zoom", "eq", "kills", "filter", "pfl",
   "listening", "crossfader", "curve", "master", "beats", "folder", "folders", "songs", "preparing",
   "error", "out", "kind", "recording", "note",
@@ -41,7 +43,7 @@ class Face {
     this.desk = desk;
     this.root = element("div", {
       class: "stemlab-player stemlab-decks", tabindex: "0", role: "group", "aria-label": "Decks",
-      onkeydown: (/** @type {KeyboardEvent} */ event) => answer(event, () => this.shortcut(event)),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => answer(event, () => (this.crate ? shortcut(event, desk, this.crate) : undefined)),
       onpointerdown: () => desk.context.resume(),
     });
     el.append(element("div", { class: "stemlab-frame" }, this.root));
@@ -54,6 +56,7 @@ class Face {
     this.resize = new ResizeObserver(() => this.faces.forEach((face) => face && (face.dirty = true)));
     this.resize.observe(this.root);
     this.advice = "";
+    this.keys = keyList();
     this.browsed = (/** @type {any} */ message) => message.kind === "browsed" && this.crate?.picker.show(message.path, message.names);
     desk.model.on("msg:custom", this.browsed);
     this.midi = new Midi(this.root, (words) => (this.advice = words));
@@ -62,7 +65,7 @@ class Face {
   async build() {
     const { desk } = this;
     this.faces = desk.tables.map((table, i) => table && new DeckFace(table, SIDES[i].toUpperCase(), desk.model));
-    this.mixer = new MixerFace(desk, () => this.midi.learn(), (words) => (this.advice = words));
+    this.mixer = new MixerFace(desk, () => this.midi.learn(), (words) => (this.advice = words), this.keys);
     this.saving = new SaveFace(desk);
     this.crate ??= new Crate({
       look: (folder) => desk.set({ folder }),
@@ -77,9 +80,11 @@ class Face {
     this.told = element("div", { class: "complaint", role: "alert" });
     const [a, b] = await Promise.all(this.faces.map((face, i) => face?.node ?? this.empty(i)));
     [a, b].forEach((node, i) => takesFiles(node, (files) => upload(desk.model, files, SIDES[i])));
+    const held = this.root.contains(document.activeElement) ? document.activeElement : null;
     this.root.replaceChildren(
       element("div", { class: "closeups" }, ...this.faces.flatMap((face) => (face ? [face.closeup.node] : [])), this.zoom()),
-      element("div", { class: "table" }, a, this.mixer.node, b), this.told, this.crate.node, this.saving.node);
+      element("div", { class: "table" }, a, this.mixer.node, b), this.keys, this.told, this.crate.node, this.saving.node);
+    if (held) /** @type {HTMLElement} */ (held.isConnected ? held : this.root).focus(); // what is moved loses it
     this.follow();
   }
 
@@ -87,7 +92,7 @@ class Face {
   zoom() {
     const { desk } = this;
     const by = (/** @type {number} */ factor) => () => desk.set({ zoom: Math.min(64, Math.max(1, desk.model.get("zoom") * factor)) });
-    const node = group("Zoom", button("Zoom out", "−", by(2)), button("Zoom in", "+", by(0.5)));
+    const node = toolbar("Zoom", button("Zoom out", "−", by(2)), button("Zoom in", "+", by(0.5)));
     node.classList.add("zoom");
     return node;
   }
@@ -125,26 +130,6 @@ class Face {
       return () => model.off(SHOWN_TRAITS, show);
     });
     show();
-  }
-
-  /** Deck A is at the left of the keyboard, deck B at its right. @param {KeyboardEvent} event */
-  shortcut({ code, target, shiftKey }) {
-    const { desk } = this;
-    const [a, b] = desk.tables;
-    const digit = /^Digit([1-4789]|0)$/.exec(code);
-    if (digit) {
-      const number = Number(digit[1] === "0" ? 10 : digit[1]);
-      const [table, i] = number < 5 ? [a, number - 1] : [b, number - 7];
-      return () => (shiftKey ? table?.forget(i) : table?.hotCue(i));
-    }
-    if (code === "Space" && !(target instanceof HTMLButtonElement)) return () => desk.together();
-    const slide = (/** @type {number} */ way) => () =>
-      desk.set({ crossfader: Math.min(1, Math.max(0, desk.model.get("crossfader") + way * 0.05)) });
-    const arrows = target instanceof HTMLInputElement ? {} : { ArrowLeft: slide(-1), ArrowRight: slide(1) };
-    return /** @type {Record<string, () => void>} */ ({
-      KeyQ: () => a?.toggle(), KeyW: () => a?.cue(), KeyE: () => a?.sync(),
-      KeyP: () => b?.toggle(), KeyO: () => b?.cue(), KeyI: () => b?.sync(), ...arrows,
-    })[code];
   }
 
   /** @returns {() => void} stops it */

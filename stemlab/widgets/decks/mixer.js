@@ -2,21 +2,24 @@
 
 import { button, choice, element, meter, percent, press, signed, slider } from "../parts/controls.js";
 import { LEVEL } from "../parts/faders.js";
-import { CURVES, SIDES } from "./console.js";
+import { SIDES } from "./console.js";
+import { CURVES, HINTS } from "./curves.js";
+import { rove, toolbar } from "./toolbar.js";
 
 /** @typedef {import("./console.js").Console} Console */
 /** @typedef {import("./turntable.js").Turntable} Turntable */
 
 const EQ = { min: -26, max: 6, rest: 0, step: 1, text: (/** @type {number} */ value) => signed(value, 0, " dB") };
 const TRIM = { min: -12, max: 12, rest: 0, step: 0.5, text: (/** @type {number} */ value) => signed(value, 1, " dB") };
-const FILTER = { min: -1, max: 1, rest: 0, step: 0.05, text: (/** @type {number} */ value) =>
+export const FILTER = { min: -1, max: 1, rest: 0, step: 0.05, text: (/** @type {number} */ value) =>
   Math.abs(value) < 0.01 ? "off" : `${percent(Math.abs(value))} ${value < 0 ? "low-pass" : "high-pass"}` };
 const CROSS = { min: 0, max: 1, rest: 0.5, step: 0.05, text: (/** @type {number} */ value) => `${percent(value)} B` };
 
 /** What one sees of the mixer. */
 export class MixerFace {
-  /** @param {Console} desk @param {() => void} learn @param {(words: string) => void} tell */
-  constructor(desk, learn, tell) {
+  /** @param {Console} desk @param {() => void} learn @param {(words: string) => void} tell @param {HTMLElement} keys their list */
+  constructor(desk, learn, tell, keys) {
+    this.keys = keys;
     this.desk = desk;
     this.learn = learn;
     this.tell = tell;
@@ -62,13 +65,8 @@ export class MixerFace {
   /** @param {string} name @param {number} i band */
   band(name, i) {
     return this.pair(name.toUpperCase(), (table, letter) => {
-      const change = (/** @type {string} */ field, /** @type {any} */ value) => {
-        const list = [...table.model.get(field)];
-        list[i] = value;
-        table.set({ [field]: list });
-      };
-      const { input, show } = slider(`${name} ${letter}`, EQ, (value) => change("eq", value));
-      const kill = button(`Kill ${name.toLowerCase()} ${letter}`, "✕", () => change("kills", !table.model.get("kills")[i]));
+      const { input, show } = slider(`${name} ${letter}`, EQ, (value) => table.change("eq", i, value));
+      const kill = button(`Kill ${name.toLowerCase()} ${letter}`, "✕", () => table.change("kills", i, !table.model.get("kills")[i]));
       kill.className = "mute";
       const figure = element("output", { class: "read-out" });
       this.shows.push(() => {
@@ -128,7 +126,7 @@ export class MixerFace {
       const name = `Vocals ${voice} + music ${rest}`;
       return button(name, name, () => desk.mashup(top));
     };
-    return element("div", { class: "mashups" }, over(0), over(1), element("label", {}, "over ", beats, " beats"));
+    return element("div", { class: "mashups" }, rove(element("div", {}, over(0), over(1))), element("label", {}, "over ", beats, " beats"));
   }
 
   crossfader() {
@@ -139,10 +137,12 @@ export class MixerFace {
     this.shows.push(() => {
       show(model.get("crossfader"));
       curve.value = model.get("curve");
+      curve.title = HINTS[curve.value];
     });
     return element("div", { class: "crossing" }, element("span", { class: "badge A" }, "A"), input,
       element("span", { class: "badge B" }, "B"),
-      element("div", { class: "under" }, curve, button("Learn MIDI", "MIDI", this.learn)));
+      element("div", { class: "under" }, curve, toolbar("Controllers", button("Learn MIDI", "MIDI", this.learn),
+        button("Keys", "KEYS", () => (this.keys.hidden = !this.keys.hidden)))));
   }
 
   master() {

@@ -1,24 +1,25 @@
 // A deck on the page: a song at any tempo and in any key, its beats, cues and loops, and its channel of the mixer.
 
 import { Deck } from "../engine/output.js";
-import { nearest, shifted } from "./harmony.js";
 import { Player } from "../parts/transport.js";
+import { Channel } from "./channel.js";
 import { even, uneven } from "./grid.js";
+import { nearest, shifted } from "./harmony.js";
 
 const SOON = 0.1; // seconds from a wish to a jump that must fall on time
 const BEND = 0.04; // by which a nudge is faster or slower
 const STEP = 25; // ms between two steps of a blend
 export const FINE = 256; // samples in a column of the close-up waveform
 const TAPS_FORGOTTEN = 2; // seconds without a tap after which the next is a first one
-const BANDS = [250, 2500]; // Hz between low, middle and high
-const BUTTERWORTH = 20 * Math.log10(Math.SQRT1_2); // Q of low- and high-passes is in dB
-const NYQUIST = 22050;
-const GLIDE = 0.02; // seconds
 const IN_STEP = 0.002; // seconds off the beat that are not worth a jump
 const LOST = 0.025; // seconds off the beat that one hears,
 const LOST_FOR = 500; // once they last as many ms
 export const REACH = { min: 0.84, max: 1.16 }; // what the fader reaches
 const MOST = 18; // dB of gain by itself
+const CENTS = 100; // by which a song may be tuned higher or lower
+const INAUDIBLE = 5; // cents
+const EARLY = 256; // samples ahead of a bar at which stems begin to be swapped: the first stroke of the new one is whole
+const ECHOES = 0.05; // seconds after which an echo has surely taken over
 const SHORTEST = 0.02; // seconds of a loop
 const RETAKEN = 500; // ms between two looks at the tempo of a partner that breathes
 const SETTLED = 300; // ms after a jump in which the reports of what was before have come
@@ -41,16 +42,13 @@ const BEATS = { 3: 3, 4: 4, 6: 2, 12: 4 };
 /** @param {number} value @param {number} span */
 const modulo = (value, span) => ((value % span) + span) % span;
 
-/** Moves a parameter without a click, and to the value itself. @param {AudioParam} param @param {number} value @param {BaseAudioContext} context */
-export function glide(param, value, context) {
-  param.cancelScheduledValues(context.currentTime);
-  param.setValueAtTime(param.value, context.currentTime);
-  param.linearRampToValueAtTime(value, context.currentTime + GLIDE);
-}
-
 /** The engine of a deck: tempo, key, and positions ahead of time. */
 export class StretchDeck extends Deck {
   static processor = "stemlab-deck";
+  /** @param {import("../engine/output.js").Song} song */
+  static outputs({ stems }) {
+    return stems;
+  }
   static lead = 8192; // WINDOW of stretch.js, and some
   /** Peaks of each stem or of the original, FINE samples a column, of the blocks that were here. @type {Map<number, Uint8Array>} */
   closeup = new Map();
@@ -61,6 +59,14 @@ export class StretchDeck extends Deck {
   /** @param {number} tempo @param {number} semitones @param {number} bend */
   retune(tempo, semitones, bend) {
     this.mixer.port.postMessage({ tempo, semitones, bend });
+  }
+
+  /**
+   * Has a stem's echo take its place at a frame, or leave it.
+   * @param {number} stem @param {boolean} on @param {number} at @param {number} delay samples from one echo to the next
+   */
+  echo(stem, on, at, delay = 0) {
+    this.mixer.port.postMessage({ echo: stem, on, at, delay });
   }
 
   /** @param {[number, number] | null} span */
@@ -117,85 +123,6 @@ function peaks(samples) {
   return columns;
 }
 
-/** A channel of the mixer: three bands that sum to a flat whole and can be killed, a filter, a level. */
-export class Channel {
-  /** @param {AudioContext} context */
-  constructor(context) {
-    this.context = context;
-    this.peaks = [0, 0];
-    this.gain = 1;
-    const [low, high] = BANDS;
-    const input = context.createGain();
-    this.trim = input.gain;
-    this.bands = [0, 1, 2].map(() => context.createGain());
-    // Linkwitz and Riley: two Butterworth filters in a row, so that what is parted sums to an all-pass.
-    const upper = this.#chain(input, ["highpass", low], ["highpass", low]);
-    this.#chain(input, ["lowpass", low], ["lowpass", low], ["allpass", high]).connect(this.bands[0]);
-    this.#chain(upper, ["lowpass", high], ["lowpass", high]).connect(this.bands[1]);
-    this.#chain(upper, ["highpass", high], ["highpass", high]).connect(this.bands[2]);
-    this.filters = [this.#filter("lowpass", NYQUIST), this.#filter("highpass", 0)];
-    this.level = context.createGain();
-    this.ear = new AnalyserNode(context, { fftSize: 2048 });
-    this.level.connect(this.ear);
-    this.sound = new Float32Array(2048);
-    for (const band of this.bands) band.connect(this.filters[0]);
-    this.filters[0].connect(this.filters[1]).connect(this.level);
-    this.listen = new GainNode(context, { gain: 0 }); // to the headphones, before level and crossfader
-    this.filters[1].connect(this.listen);
-    this.input = /** @type {AudioNode} */ (input);
-    this.output = /** @type {AudioNode} */ (this.level);
-  }
-
-  /** @param {BiquadFilterType} type @param {number} frequency */
-  #filter(type, frequency) {
-    return new BiquadFilterNode(this.context, { type, frequency, Q: type === "allpass" ? Math.SQRT1_2 : BUTTERWORTH });
-  }
-
-  /** @param {AudioNode} from @param {[BiquadFilterType, number][]} filters */
-  #chain(from, ...filters) {
-    return filters.reduce((node, [type, frequency]) => node.connect(this.#filter(type, frequency)), from);
-  }
-
-  /** @param {number[]} decibels @param {boolean[]} kills */
-  equalise(decibels, kills) {
-    this.bands.forEach((band, i) => glide(band.gain, kills[i] ? 0 : 10 ** (decibels[i] / 20), this.context));
-  }
-
-  /** Below 0 the highs go, above the lows, at 0 nothing. @param {number} value -1 to 1 */
-  sweep(value) {
-    const [low, high] = this.filters;
-    glide(low.frequency, value < -0.01 ? 20000 * (80 / 20000) ** -value : NYQUIST, this.context);
-    glide(high.frequency, value > 0.01 ? 20 * (8000 / 20) ** value : 0, this.context);
-  }
-
-  /** @param {number} level */
-  setLevel(level) {
-    glide(this.level.gain, level, this.context);
-  }
-
-  /** Makes it louder ahead of everything else. @param {number} decibels */
-  setTrim(decibels) {
-    glide(this.trim, 10 ** (decibels / 20), this.context);
-  }
-
-  /** The peak of late, ahead of the crossfader. */
-  get peak() {
-    this.ear.getFloatTimeDomainData(this.sound);
-    return this.sound.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  }
-
-  /** Lets the headphones hear it. @param {boolean} on */
-  setListen(on) {
-    glide(this.listen.gain, Number(on), this.context);
-  }
-
-  close() {
-    this.level.disconnect();
-    this.listen.disconnect();
-    this.input.disconnect();
-  }
-}
-
 /** A player with beats. */
 export class Turntable extends Player {
   /**
@@ -203,7 +130,7 @@ export class Turntable extends Player {
    * @param {AudioNode} outlet @param {AudioNode} phones
    */
   constructor(model, context, outlet, phones) {
-    const channel = new Channel(context);
+    const channel = new Channel(context, model.get("stems").length);
     channel.listen.connect(phones);
     super(model, context, StretchDeck, /** @type {any} */ (channel), outlet);
     this.channel = channel;
@@ -214,6 +141,11 @@ export class Turntable extends Player {
     this.target = 0; // LUFS that songs are to have, 0 as they are
     this.told = ""; // why it is not synced
     this.blending = 0;
+    this.raw = false; // the original is heard in place of stems
+    /** Stems that left by an echo. @type {Set<number>} */
+    this.echoing = new Set();
+    /** Stems that come or go soon, and the timers of that. @type {Map<number, number>} */
+    this.turning = new Map();
     this.opened = -1; // where a loop is to begin
     /** Where it was at a frame, when the loop began. @type {{seconds: number, frame: number} | null} */
     this.slipped = null;
@@ -226,18 +158,92 @@ export class Turntable extends Player {
 
   start() {
     const { model } = this;
-    model.on("change:tempo change:semitones change:synced", () => this.retune());
+    model.on("change:tempo change:semitones change:cents change:synced", () => this.retune());
     model.on("change:bpm change:first_beat change:metre change:knots", () => this.regrid());
     model.on("change:eq change:kills", () => this.equalise());
     model.on("change:filter", () => this.channel.sweep(model.get("filter")));
+    model.on("change:stem_filters", () => this.shape());
     model.on("change:trim change:loudness", () => this.level());
     model.on("change:pfl", () => this.channel.setListen(model.get("pfl")));
     this.retune();
     this.equalise();
+    this.shape();
     this.channel.sweep(model.get("filter"));
     this.channel.setListen(model.get("pfl"));
     this.level();
     super.start();
+  }
+
+  /** Filters of the stems; an original has none. */
+  shape() {
+    const filters = this.model.get("stem_filters");
+    this.channel.ways.forEach((way, s) => way.sweep.set(this.raw ? 0 : filters[s]));
+  }
+
+  /** A stem that left by an echo is back as soon as it is let through. */
+  applyGains() {
+    super.applyGains();
+    this.gains().forEach((gain, s) => {
+      if (gain && this.echoing.delete(s)) this.stretch.echo(s, false, 0);
+    });
+  }
+
+  /** The frame, soon, at which a beat begins, or with the beats of a bar the next bar. @param {number} beats */
+  next(beats) {
+    const soon = this.stretch.soon();
+    if (!this.beat || !this.deck.playing) return soon;
+    const here = this.stretch.at(soon);
+    const wait = this.second(Math.ceil(this.beats(here) / beats - 1e-6) * beats) - here;
+    return Math.round(soon + (wait / this.model.get("tempo")) * this.deck.song.rate);
+  }
+
+  /** Does something to a stem when a frame has come. @param {number} s @param {number} at @param {() => void} act */
+  then(s, at, act) {
+    const wait = 1000 * (at / this.deck.song.rate - this.context.currentTime);
+    this.turning.set(s, setTimeout(() => {
+      this.turning.delete(s);
+      act();
+    }, wait));
+  }
+
+  /** Mutes a stem at the next beat; the beat before it sounds on as an echo. @param {number} s */
+  echoOut(s) {
+    this.told = this.raw ? "a stem can echo once this part is separated." : "";
+    if (this.raw || this.turning.has(s) || !this.gains()[s]) return;
+    const { rate } = this.deck.song;
+    const at = this.next(1);
+    this.stretch.echo(s, true, at, Math.round((rate * (this.beat || 0.5)) / this.model.get("tempo")));
+    this.then(s, at + rate * ECHOES, () => {
+      this.change("mutes", s, true);
+      this.echoing.add(s);
+    });
+  }
+
+  /** At the next bar a stem comes here and goes on the other deck, or the other way round. @param {string} stem */
+  swap(stem) {
+    const { partner } = this;
+    const here = this.stems.indexOf(stem);
+    const there = partner ? partner.stems.indexOf(stem) : -1;
+    this.told = there < 0 ? `the other deck has no ${stem} to swap.` : "";
+    if (!partner || there < 0 || this.turning.has(here) || partner.turning.has(there)) return;
+    const clock = this.deck.playing ? this : partner;
+    const at = clock.next(clock.bar) - EARLY;
+    const comes = !this.gains()[here];
+    this.hand(here, comes, at);
+    partner.hand(there, !comes, at);
+  }
+
+  /** Has a stem come or go at a frame. @param {number} s @param {boolean} comes @param {number} at */
+  hand(s, comes, at) {
+    const faders = () => ({
+      levels: this.with("levels", s, comes ? this.model.get("levels")[s] || 1 : this.model.get("levels")[s]),
+      mutes: Array.from(this.gains(), (gain, k) => (k === s ? !comes : !gain)),
+      solos: this.stems.map(() => false),
+    });
+    const { levels, mutes } = faders();
+    this.deck.setGains(this.pairs(levels.map((level, k) => (mutes[k] ? 0 : level))), at);
+    if (comes && this.echoing.delete(s)) this.stretch.echo(s, false, at);
+    this.then(s, at, () => this.set(faders()));
   }
 
   equalise() {
@@ -255,7 +261,7 @@ export class Turntable extends Player {
   }
 
   retune() {
-    this.stretch.retune(this.model.get("tempo"), this.model.get("semitones"), this.bend);
+    this.stretch.retune(this.model.get("tempo"), this.model.get("semitones") + this.model.get("cents") / 100, this.bend);
     if (this.partner?.model.get("synced")) this.partner.match();
   }
 
@@ -281,6 +287,10 @@ export class Turntable extends Player {
 
   tick() {
     super.tick();
+    if (this.deck.report.raw !== this.raw) {
+      this.raw = this.deck.report.raw;
+      this.shape();
+    }
     const time = performance.now();
     const { lead, deck } = this;
     if (!lead || !deck.playing || Math.abs(this.drift) < LOST) this.inStep = time;
@@ -469,11 +479,19 @@ export class Turntable extends Player {
     return key && shifted(key, this.model.get("semitones"));
   }
 
-  /** Moves the song, by three semitones at most, to a key that goes together with the partner's. */
+  /** Cents above 440 Hz of what is heard, besides whole semitones. */
+  get tuned() {
+    return this.model.get("tuning") + this.model.get("cents");
+  }
+
+  /** Moves the song, by three semitones at most, to a key that goes together with the partner's, and to its tuning. */
   matchKey() {
-    const [key, other] = [this.model.get("key"), this.partner?.heard];
+    const { partner, model } = this;
+    const [key, other] = [model.get("key"), partner?.heard];
     this.told = key && other ? "" : "the keys of both songs are not known yet.";
-    if (key && other) this.set({ semitones: nearest(key, other) });
+    if (!partner || !key || !other) return;
+    const off = Math.max(-CENTS, Math.min(CENTS, partner.tuned - model.get("tuning")));
+    this.set({ semitones: nearest(key, other), cents: Math.abs(off) < INAUDIBLE ? 0 : off });
   }
 
   /** A nudge while it lasts: -1 slower, 1 faster, 0 no more. @param {number} way */
@@ -650,6 +668,7 @@ export class Turntable extends Player {
 
   close() {
     clearInterval(this.blending);
+    for (const timer of this.turning.values()) clearTimeout(timer);
     super.close();
   }
 }

@@ -66,6 +66,11 @@ export class Master {
     this.input = this.output = /** @type {AudioNode} */ (this.node);
   }
 
+  /** What it is to sound. @param {AudioNode} node */
+  take(node) {
+    node.connect(this.input);
+  }
+
   /** @param {number} level */
   setLevel(level) {
     this.node.port.postMessage({ level });
@@ -80,6 +85,10 @@ export class Master {
 /** A song on the page: its blocks, its transport, the node that mixes its stems. */
 export class Deck {
   static processor = "stemlab-mixer";
+  /** How many outputs the processor has. @param {Song} _song */
+  static outputs(_song) {
+    return 1;
+  }
   static lead = 0; // samples before the playhead that the processor needs
   /** Whether the stems of a block are here, or only its original. @type {Map<number, boolean>} */
   #here = new Map();
@@ -111,9 +120,10 @@ export class Deck {
     this.report = { position: 0, moving: false, starved: false, raw: false, underruns: 0, peaks: [], frame: 0, seeks: 0 };
     this.onreport = () => {};
     this.onend = () => {};
-    const { processor } = /** @type {typeof Deck} */ (this.constructor);
-    const shape = { numberOfInputs: 0, outputChannelCount: [2] };
-    this.mixer = new AudioWorkletNode(context, processor, { ...shape, processorOptions: song });
+    const kind = /** @type {typeof Deck} */ (this.constructor);
+    const count = kind.outputs(song);
+    const shape = { numberOfInputs: 0, numberOfOutputs: count, outputChannelCount: Array(count).fill(2) };
+    this.mixer = new AudioWorkletNode(context, kind.processor, { ...shape, processorOptions: song });
     this.mixer.port.onmessage = ({ data }) => this.#hear(data);
   }
 
@@ -176,9 +186,12 @@ export class Deck {
     this.renew();
   }
 
-  /** @param {[number, number][]} pairs gain left and right of each stem */
-  setGains(pairs) {
-    this.mixer.port.postMessage({ gains: pairs });
+  /**
+   * @param {[number, number][]} pairs gain left and right of each stem
+   * @param {number} at frame of the context, 0 is at once; a deck of its own tempo waits for it
+   */
+  setGains(pairs, at = 0) {
+    this.mixer.port.postMessage({ gains: pairs, at });
   }
 
   /** Seconds of the song that leave the loudspeaker now. */

@@ -1,7 +1,8 @@
 // The audio thread of a deck: `stemlab-deck` plays a tape at any tempo and in any key. All stems go through one
 // time-stretch, so that they keep together; faders come after it and act at once; the key comes last, by reading
-// the stretched mix faster or slower.
+// what was stretched faster or slower. Each stem leaves by an output of its own.
 
+import { Echo } from "./echo.js";
 import { FADE, Glide, REPORT, SCALE, Tape } from "./tape.js";
 import { SignalsmithStretch } from "./vendor/signalsmith-stretch.mjs";
 
@@ -13,7 +14,7 @@ const LATE = 4096; // samples after which a jump that came too late is made
 const TRAIL = 64; // parts the stretch made of late; they reach further back than its delay
 const TAPS = 16; // of the filter that reads between samples
 const PHASES = 256;
-const ROOM = 1024; // samples mixed and not yet read, at most
+const ROOM = 1024; // samples made and not yet read, at most
 
 /** @typedef {[number, number] | null} Loop samples [a, b) that repeat */
 
@@ -167,16 +168,15 @@ class Stretch {
   }
 }
 
-/** A stretch, the mix of its stems, and its key: the mix is read `pitch` times as fast. */
+/** A stretch, its stems with their gains, and its key: they are read `pitch` times as fast. */
 class Voice {
   /** @param {import("./vendor/signalsmith-stretch.mjs").Wasm} wasm @param {Tape} tape */
   constructor(wasm, tape) {
     this.stretch = new Stretch(wasm, tape);
     this.gains = Array.from({ length: 2 * tape.stems }, () => new Glide(1));
     this.peaks = new Float32Array(tape.stems);
-    this.left = new Float32Array(ROOM);
-    this.right = new Float32Array(ROOM);
-    this.filled = this.at = this.base = 0; // [0, filled) is mixed, `at` is read next, left[0] is number `base`
+    this.sounds = this.gains.map(() => new Float32Array(ROOM)); // left and right of each stem
+    this.filled = this.at = this.base = 0; // [0, filled) is made, `at` is read next, the first is number `base`
     this.fade = this.goal = 0;
     this.start = 0; // frame of the context before which it waits
     this.pitch = 1;
@@ -196,8 +196,7 @@ class Voice {
     this.stretch.cue(position, tempo / pitch, loop);
     for (const gain of this.gains) gain.value = this.stretch.raw ? 1 : gain.target;
     this.filled = this.at = TAPS / 2;
-    this.left.fill(0, 0, this.filled);
-    this.right.fill(0, 0, this.filled);
+    for (const sound of this.sounds) sound.fill(0, 0, this.filled);
     this.base = this.stretch.delay - this.filled;
     this.fade = this.goal = 0;
     this.start = 0;
@@ -224,21 +223,18 @@ class Voice {
     this.pitch = pitch;
   }
 
-  /** Stretches and mixes a quantum. */
+  /** Stretches a quantum. */
   #more() {
-    const { stretch, gains, left, right, filled } = this;
+    const { stretch, gains, sounds, filled } = this;
     stretch.make(QUANTUM);
     const views = stretch.buffers();
     const { raw } = stretch;
-    left.fill(0, filled, filled + QUANTUM);
-    right.fill(0, filled, filled + QUANTUM);
     for (let c = 0; c < stretch.channels; c++) {
-      const side = c % 2 ? right : left;
-      const sound = views[stretch.channels + c];
+      const stretched = views[stretch.channels + c];
       let peak = this.peaks[c >> 1];
       for (let i = 0; i < QUANTUM; i++) {
-        const value = sound[i] * gains[c].next(raw);
-        side[filled + i] += value;
+        const value = stretched[i] * gains[c].next(raw);
+        sounds[c][filled + i] = value;
         peak = Math.max(peak, Math.abs(value));
       }
       this.peaks[c >> 1] = peak;
@@ -246,33 +242,39 @@ class Voice {
     this.filled += QUANTUM;
   }
 
-  /** Adds its sound from sample `from` on. @param {Float32Array} left @param {Float32Array} right @param {number} from */
-  add(left, right, from) {
-    for (let i = from; i < left.length && this.moving; i++) {
+  /** Adds its sound from sample `from` on. @param {Float32Array[]} channels left and right of each stem @param {number} from */
+  add(channels, from) {
+    for (let i = from; i < channels[0].length && this.moving; i++) {
       while (this.at + TAPS / 2 + 1 >= this.filled) this.#more();
       if (this.pitches.length && this.base + this.at >= this.pitches[0][0]) this.#tune(this.pitches.splice(0, 1)[0][1]);
-      left[i] += this.fade * this.#between(this.left);
-      right[i] += this.fade * this.#between(this.right);
+      this.#read(channels, i);
       this.at += this.pitch;
       if (this.fade < this.goal) this.fade = Math.min(1, this.fade + 1 / FADE);
       else if (this.fade > this.goal) this.fade = Math.max(0, this.fade - 1 / FADE);
     }
     const drop = Math.floor(this.at) - TAPS / 2;
-    this.left.copyWithin(0, drop, this.filled);
-    this.right.copyWithin(0, drop, this.filled);
+    for (const sound of this.sounds) sound.copyWithin(0, drop, this.filled);
     this.filled -= drop;
     this.at -= drop;
     this.base += drop;
   }
 
-  /** @param {Float32Array} mixed */
-  #between(mixed) {
+  /** Adds what stands at `at`, mostly between samples, to a sample of each channel. @param {Float32Array[]} channels @param {number} i */
+  #read(channels, i) {
+    const { sounds, fade } = this;
     const whole = Math.floor(this.at);
-    if (this.pitch === 1 && whole === this.at) return mixed[whole];
+    if (this.pitch === 1 && whole === this.at) {
+      for (let c = 0; c < sounds.length; c++) channels[c][i] += fade * sounds[c][whole];
+      return;
+    }
     const row = this.table[Math.round((this.at - whole) * PHASES)];
-    let sum = 0;
-    for (let tap = 0; tap < TAPS; tap++) sum += row[tap] * mixed[whole + tap - TAPS / 2 + 1];
-    return sum;
+    const first = whole - TAPS / 2 + 1;
+    for (let c = 0; c < sounds.length; c++) {
+      const sound = sounds[c];
+      let sum = 0;
+      for (let tap = 0; tap < TAPS; tap++) sum += row[tap] * sound[first + tap];
+      channels[c][i] += fade * sum;
+    }
   }
 
   /** Brings position and tempo of what comes next up to date. */
@@ -297,6 +299,9 @@ class DeckProcessor extends AudioWorkletProcessor {
     this.loop = null;
     /** @type {[number, number][]} */
     this.gains = Array.from({ length: song.stems }, () => [1, 1]);
+    this.echoes = this.gains.map(() => new Echo());
+    /** @type {{gains: [number, number][], at: number} | null} */
+    this.due = null; // gains that are to come at a frame
     /** @type {{position: number, at: number}} */
     this.target = { position: 0, at: 0 };
     this.turning = true; // on the way to `target`
@@ -323,7 +328,9 @@ class DeckProcessor extends AudioWorkletProcessor {
   obey(order) {
     if ("block" in order) this.tape.put(order.block, order.samples, order.whole);
     if ("drop" in order) for (const k of order.drop) this.tape.leaving.add(k);
-    if ("gains" in order) this.setGains(order.gains);
+    if ("gains" in order && order.at) this.due = order;
+    else if ("gains" in order) this.setGains(order.gains);
+    if ("echo" in order) this.echoes[order.echo].turn(order.on, order.at, order.delay);
     if ("tempo" in order) this.retune(order);
     if ("loop" in order) this.setLoop(order.loop);
     if ("seek" in order) this.seek(order.seek, order.at);
@@ -443,25 +450,32 @@ class DeckProcessor extends AudioWorkletProcessor {
   }
 
   /** @param {Float32Array[][]} _inputs @param {Float32Array[][]} outputs */
-  process(_inputs, [[left, right]]) {
-    const count = left.length;
+  process(_inputs, outputs) {
+    const channels = outputs.flat();
+    const count = channels[0].length;
+    if (this.due && this.due.at < currentFrame + count) {
+      this.setGains(this.due.gains);
+      this.due = null;
+    }
     if (this.turning) this.approach(count);
-    if (this.now) this.sound(this.now, left, right);
+    if (this.now) this.sound(this.now, channels);
     if (this.old) {
-      this.old.add(left, right, 0);
+      this.old.add(channels, 0);
       if (!this.old.fade) this.retire(this.old);
     }
+    this.echoes.forEach((echo, s) => echo.apply(outputs[s][0], outputs[s][1]));
     if (!this.old && !this.turning) this.tape.drop();
     this.report(count);
     return this.alive;
   }
 
-  /** @param {Voice} voice @param {Float32Array} left @param {Float32Array} right */
-  sound(voice, left, right) {
+  /** @param {Voice} voice @param {Float32Array[]} channels */
+  sound(voice, channels) {
+    const count = channels[0].length;
     const wait = Math.max(0, Math.max(voice.start, this.startFrame) - currentFrame);
     if (!this.playing) voice.goal = 0;
-    else if (wait < left.length) this.feed(voice, left.length);
-    if (wait < left.length || voice.fade) voice.add(left, right, wait < left.length ? wait : 0);
+    else if (wait < count) this.feed(voice, count);
+    if (wait < count || voice.fade) voice.add(channels, wait < count ? wait : 0);
   }
 
   /** @param {Voice} voice */

@@ -1,6 +1,7 @@
 // Parts that players and decks are built of: elements, buttons, faders, meters, waveforms.
 
 const TAU_METER = 0.12; // seconds in which a meter falls to a third
+const TRAVEL = 160; // pixels of a drag from one end of a knob to the other
 const FRAME = 25; // ms between two pictures, or until the browser's next frame after that
 
 /**
@@ -66,6 +67,38 @@ export function slider(name, { min, max, rest, step, text }, move) {
   };
   show(rest);
   return { input, show };
+}
+
+/**
+ * A knob about its rest in the middle: a slider that is dragged up and down.
+ * @param {string} name accessible name
+ * @param {{min: number, max: number, rest: number, step: number, text: (value: number) => string}} scale
+ * @param {(value: number) => void} move
+ */
+export function knob(name, scale, move) {
+  const { input, show } = slider(name, scale, move);
+  const { min, max } = scale;
+  input.classList.add("knob");
+  let [from, grip] = [0, 0];
+  input.addEventListener("mousedown", (event) => event.preventDefault()); // a slider would jump
+  input.addEventListener("pointerdown", (event) => {
+    input.focus();
+    input.setPointerCapture(event.pointerId);
+    [from, grip] = [Number(input.value), event.clientY];
+  });
+  input.addEventListener("pointermove", (event) => {
+    if (input.hasPointerCapture(event.pointerId))
+      move(Math.min(max, Math.max(min, from + ((grip - event.clientY) / TRAVEL) * (max - min))));
+  });
+  return {
+    input,
+    /** @param {number} value */
+    show: (value) => {
+      show(value);
+      input.style.setProperty("--turn", String((2 * (value - min)) / (max - min) - 1));
+      input.title = `${name}: ${scale.text(value)}`;
+    },
+  };
 }
 
 /** Says something else, if it is something else: to write the same anew costs a layout. @param {HTMLElement} node @param {string} text */

@@ -37,11 +37,14 @@ export class Faders {
     this.model.save_changes();
   }
 
-  /** Sets one stem's entry of a list. @param {Field} field @param {number} s @param {number | boolean} value */
-  change(field, s, value) {
-    const list = [...this.model.get(field)];
-    list[s] = value;
-    this.set({ [field]: list });
+  /** A list of the model, one entry another. @param {string} name @param {number} s @param {number | boolean} value @returns {any[]} */
+  with(name, s, value) {
+    return this.model.get(name).with(s, value);
+  }
+
+  /** Sets one entry of a list. @param {string} name @param {number} s @param {number | boolean} value */
+  change(name, s, value) {
+    this.set({ [name]: this.with(name, s, value) });
   }
 
   /** A list has changed: its scalars follow. @param {Field} field */
@@ -65,10 +68,10 @@ export class Faders {
     return Float32Array.from(levels, (level, s) => (mutes[s] || (some && !solos[s]) ? 0 : level));
   }
 
-  /** Gain left and right of each stem. @returns {[number, number][]} */
-  pairs() {
+  /** Gain left and right of each stem. @param {ArrayLike<number>} gains @returns {[number, number][]} */
+  pairs(gains = this.gains()) {
     const pans = this.model.get("pans");
-    return Array.from(this.gains(), (gain, s) => [gain * Math.min(1, 1 - pans[s]), gain * Math.min(1, 1 + pans[s])]);
+    return Array.from(gains, (gain, s) => [gain * Math.min(1, 1 - pans[s]), gain * Math.min(1, 1 + pans[s])]);
   }
 }
 

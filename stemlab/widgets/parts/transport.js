@@ -29,7 +29,7 @@ export class Player extends Faders {
     this.deck.onreport = () => this.tick();
     this.deck.onend = () => this.set({ playing: false, position: model.get("duration") });
     this.master = master;
-    this.deck.mixer.connect(master.input);
+    master.take(this.deck.mixer);
     this.sink = context.createMediaStreamDestination();
     master.output.connect(outlet);
     master.output.connect(this.sink);
