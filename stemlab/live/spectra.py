@@ -36,19 +36,21 @@ class LiveSpectra:
     def __init__(self, stft: Stft) -> None:
         self._stft = stft
         self._analyser = stft.analyser()
+        self._first = 0  # sample
         self._frame: int | None = None
 
     def push(self, start: int, mix: Samples, stems: Samples) -> StemBlock:
         """Take the input [n, 2] and its stems [stems, n, 2] from sample `start` on.
 
-        The first block loses what comes before its first whole hop.
+        What comes before the first whole hop is left out, and with it all of a short block.
         """
         stft = self._stft
         if self._frame is None:
             self._frame = -(-start // stft.hop)
-            late = self._frame * stft.hop - start
-            start, mix, stems = start + late, mix[late:], stems[:, late:]
-        channels = stems.transpose(1, 2, 0).reshape(len(mix), -1)
+            self._first = self._frame * stft.hop
+        late = min(max(self._first - start, 0), len(mix))
+        start, mix, stems = start + late, mix[late:], stems[:, late:]
+        channels = stems.transpose(1, 2, 0).reshape(len(mix), 2 * len(stems))
         spectra = self._analyser.push(channels).reshape(-1, stft.bins, 2, len(stems))
         frame, self._frame = self._frame, self._frame + len(spectra)
         masks = normalise(np.abs(spectra))

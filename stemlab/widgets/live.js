@@ -21,6 +21,7 @@ import { keepKeys } from "./parts/keys.js";
  */
 
 const TOLD = 500; // ms between two accounts
+const INTERRUPTED = "other programs interrupt the audio thread, as where it has no real-time priority: close what is busy";
 const JUDGED = 40; // reports, about a second of sound, after which it is clear whether it is mono
 /** @type {Report} */
 const NOTHING = { run: 0, time: 0, heard: 0, healed: 0, input: 0, wide: 0, took: [], peaks: [] };
@@ -37,7 +38,6 @@ export class Live extends Faders {
     /** @type {Account | null} */
     this.account = null;
     this.outbox = new Outbox((block) => this.send(block));
-    this.line = unique(); // which numbers the samples in the outbox
     /** @type {Promise<any>} */
     this.loaded = Promise.resolve();
     /** @type {MediaStreamAudioSourceNode | null} */
@@ -181,16 +181,14 @@ export class Live extends Faders {
   /** Has blocks of all that is separated sent to the kernel, if it wants them; each time they are a line of their own. */
   keep() {
     const keep = this.model.get("_kept");
-    this.line = unique();
-    this.outbox = new Outbox((block) => this.send(block));
-    this.order({ keep });
+    this.order({ keep: keep ? unique() : "" });
     if (keep && this.model.get("recording")) this.order({ mark: true });
   }
 
   /** @param {import("./engine/live/outbox.js").Block} block */
   send(block) {
     if ("mark" in block) this.model.send({ kind: "mark", on: block.mark });
-    else this.model.send({ kind: "sound", line: this.line, start: block.start }, undefined, [block.sound]);
+    else this.model.send({ kind: "sound", line: block.line, start: block.start }, undefined, [block.sound]);
   }
 
   /** @param {Report} report */
@@ -302,7 +300,7 @@ export class Live extends Faders {
     const model = await this.model.widget_manager.get_model(this.model.get("_key"));
     this.dead = !(/** @type {any} */ (model).comm_live);
     if (!this.dead) return;
-    this.order({ keep: false });
+    this.order({ keep: "" });
     this.outbox = new Outbox((block) => this.send(block));
   }
 
@@ -335,6 +333,7 @@ export class Live extends Faders {
       ...(this.judged >= JUDGED ? ["mono: both ears hear the same, equally loud"] : []),
       ...(this.report.healed ? [`${this.report.healed} samples were no numbers and are silent`] : []),
       ...(this.aside ? ["this machine is slow: separated beside the audio thread, and later"] : []),
+      ...(this.account?.interrupted && !this.aside ? [INTERRUPTED] : []),
       ...this.hints(),
     ].join(" · ");
   }

@@ -179,7 +179,9 @@ class LivePlayer(Faders):
             if self._recording.error:
                 self.recording = False
         for hear, spectra in list(self._watched.items()):
-            hear(spectra.push(start, mix, stems))
+            block = spectra.push(start, mix, stems)
+            if len(block.mix):
+                hear(block)
 
     @t.observe("running")
     def _leave(self, change: Any) -> None:

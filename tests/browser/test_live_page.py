@@ -64,7 +64,7 @@ NEWEST = """((view) => {
   const painted = strip.first + strip.step * (strip.painted.lastIndexOf(1) + 1);
   return [view.song.end, painted, strip.cells.reduce((a, b) => Math.max(a, b), 0)];
 })"""
-BLOCK_THE_PAGE = "const end = Date.now() + 400; while (Date.now() < end);"
+BLOCK_THE_PAGE = "const end = Date.now() + 500; while (Date.now() < end);"
 LATE = 512 - 128 + 1024 + 95  # samples: a block, the algorithm, the limiter
 
 
@@ -210,9 +210,12 @@ def test_a_take_is_saved(notebook: Notebook, lab: Lab) -> None:
 
 @pytest.mark.usefixtures("live")
 def test_python_gets_blocks_late_but_complete(notebook: Notebook) -> None:
+    """Also who asks for them again at once."""
     notebook.run("""
 import time
 blocks = []
+live.on_block(blocks.append)
+live.on_block(blocks.append, remove=True)
 live.on_block(blocks.append)
 time.sleep(3)""")
     notebook.eventually("sum(len(block.mix) for block in blocks) > 2 * 44100", "True")
@@ -223,6 +226,14 @@ print(ends[:-1] == [block.start for block in blocks[1:]], live.missing)
 print(max(abs(block.stems.sum(0) - block.mix).max() for block in blocks) < 1e-6)
 print(max(abs(block.mix).max() for block in blocks) > 0.01)""")
     assert told.split() == ["True", "0", "True", "True"]
+
+
+def test_a_thread_that_is_interrupted_is_told(notebook: Notebook, live: str) -> None:
+    """Hops that take longer than their sound, though most do not."""
+    told = notebook.page.get_by_role("status", name="What is heard")
+    notebook.page.evaluate(f"stemlab.players.get('{live}').live.account.hear([30, 30, 30, 2])")
+    told.filter(has_text="other programs interrupt the audio thread").wait_for()
+    notebook.screenshot(OUT / "live-interrupted.png", ".stemlab-live")
 
 
 def test_a_source_that_ends_is_told(notebook: Notebook, live: str) -> None:

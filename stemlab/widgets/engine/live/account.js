@@ -6,6 +6,8 @@ const QUANTUM = 128; // samples that the browser asks for at once
 const ENOUGH = 500; // hops after which it is clear how long they take
 const KEPT = 2000; // hops whose times count, some 23 s
 
+const OFTEN = 3; // of those that took longer than their sound is, though most do not
+
 export const HEAVY = 0.7; // share of its time that a hop may take in the audio thread
 
 /** @typedef {{underrunEvents: number}} Stats that Chromium keeps */
@@ -27,9 +29,8 @@ export class Account {
   hear(took) {
     this.took = [...this.took, ...took].slice(-KEPT);
     this.slowest = Math.max(this.slowest, ...took);
-    const budget = (1000 * this.card.hop) / this.card.sample_rate;
     const underruns = this.#count();
-    const missed = Number.isNaN(underruns) ? took.some((ms) => ms > budget) : underruns > this.underruns;
+    const missed = Number.isNaN(underruns) ? this.#stopped(took) > 0 : underruns > this.underruns;
     this.underruns = underruns;
     if (missed && !this.gaping) this.miss();
     this.gaping = missed;
@@ -44,6 +45,17 @@ export class Account {
   get heavy() {
     const median = this.#percentile(0.5) ?? 0;
     return this.took.length > ENOUGH && median > (HEAVY * this.card.hop) / this.card.sample_rate;
+  }
+
+  /** Whether the audio thread often has to wait for the processor while it computes. */
+  get interrupted() {
+    return !this.heavy && this.#stopped(this.took) >= OFTEN;
+  }
+
+  /** How many hops took longer than their sound. @param {number[]} took ms of each */
+  #stopped(took) {
+    const budget = (1000 * this.card.hop) / this.card.sample_rate;
+    return took.filter((ms) => ms > budget).length;
   }
 
   /** How often the browser had no sound in time; where it does not say so, hops that took too long tell. */

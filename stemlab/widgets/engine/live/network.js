@@ -47,6 +47,7 @@ export class StreamModel {
     this.state = place(inputs, "state");
     this.masks = place(outputs, "masks");
     this.after = place(outputs, "state");
+    this.memory = new Float32Array(wasm.HEAPU8.buffer);
     this.lengths = inputs.map(() => 0);
     this.inputs = inputs.map((_, i) => this.#tensor(i));
     this.forget();
@@ -74,16 +75,19 @@ export class StreamModel {
 
   /** Takes what was before as silence. */
   forget() {
-    this.#open(this.inputs[this.state], "WRITE", this.lengths[this.state]).fill(0);
+    const at = this.#open(this.inputs[this.state], "WRITE");
+    this.memory.fill(0, at, at + this.lengths[this.state]);
     this.inputs[this.state].unlock();
   }
 
   /** @param {Float32Array} magnitude [bins, 2] @param {Float32Array} masks takes [bins, 2, stems] */
   step(magnitude, masks) {
-    this.#open(this.inputs[this.magnitude], "WRITE", magnitude.length).set(magnitude);
+    const into = this.#open(this.inputs[this.magnitude], "WRITE");
+    this.memory.set(magnitude, into);
     this.inputs[this.magnitude].unlock();
     const outputs = this.compiled.run(0, this.inputs);
-    masks.set(this.#open(outputs[this.masks], "READ", masks.length));
+    const from = this.#open(outputs[this.masks], "READ");
+    for (let i = 0; i < masks.length; i++) masks[i] = this.memory[from + i]; // a view of it would be garbage
     outputs[this.masks].unlock();
     outputs[this.masks].delete();
     this.inputs[this.state].delete();
@@ -91,11 +95,13 @@ export class StreamModel {
   }
 
   /**
-   * A tensor's values, to be read or written until it is unlocked; its memory may have moved since the last time.
-   * @param {Tensor} tensor @param {"READ" | "WRITE"} mode @param {number} length
+   * Where in `memory` a tensor's values are, to be read or written until it is unlocked.
+   * @param {Tensor} tensor @param {"READ" | "WRITE"} mode
    */
-  #open(tensor, mode, length) {
+  #open(tensor, mode) {
     const address = tensor.lock(this.wasm.LiteRtTensorBufferLockMode[mode]);
-    return new Float32Array(this.wasm.HEAPU8.buffer, address, length);
+    const { buffer } = this.wasm.HEAPU8; // another one when it has grown
+    if (this.memory.buffer !== buffer) this.memory = new Float32Array(buffer);
+    return address / Float32Array.BYTES_PER_ELEMENT;
   }
 }

@@ -3,7 +3,7 @@
 const UNDER_WAY = 8;
 const WAITING = 600; // blocks, some two minutes; then the oldest are left out
 
-/** @typedef {{start: number, sound: Float32Array<ArrayBuffer>} | {mark: boolean}} Block or a note between two of them */
+/** @typedef {import("./blocks.js").Block | {mark: boolean}} Block or a note between two of them */
 
 export class Outbox {
   /** @param {(block: Block) => void} send */

@@ -3,13 +3,13 @@
 // the input and its stems, too, for who keeps them, and columns of pictures.
 
 import { Glide, REPORT } from "../tape.js";
+import { Blocks } from "./blocks.js";
 import { Columns } from "./columns.js";
 import { start, StreamModel } from "./network.js";
 import { LiveSeparator, stereo } from "./separator.js";
 
 const WARM = 300; // hops after which the compilers have done their best
 const BATCH = 30; // hops whose time is taken together: of the quickest batch, for others may have been interrupted
-const KEPT = 16; // hops in a block that is posted
 const LOUDEST = 1000; // 60 dB above full scale; what is beyond is no sound
 
 /** @typedef {import("./separator.js").Stereo} Stereo */
@@ -27,12 +27,12 @@ class Separating extends AudioWorkletProcessor {
     this.alive = true;
     this.run = 0; // which start of the sound this is
     this.made = 0; // samples of stems that were ever made
-    /** @type {Float32Array[] | null} */
-    this.kept = null; // hops on their way out: of the input and of all stems but the last, channel by channel
+    /** @type {Blocks | null} */
+    this.kept = null;
     /** @type {Map<string, Columns>} */
     this.views = new Map(); // those who want a picture, by name
     this.heard = this.healed = 0; // samples that came in, and those of them that were no numbers
-    this.input = this.wide = 0; // peaks since the last report: of the input, of left less right
+    this.levels = new Float32Array(2); // peaks since the last report: of the input, of left less right
     /** @type {number[]} */
     this.took = []; // ms of each hop since then
     this.port.onmessage = ({ data }) => this.obey(data);
@@ -61,7 +61,7 @@ class Separating extends AudioWorkletProcessor {
   }
 
   /**
-   * @param {{gains?: number[][], begin?: number, keep?: boolean, mark?: boolean, close?: true, view?: string,
+   * @param {{gains?: number[][], begin?: number, keep?: string, mark?: boolean, close?: true, view?: string,
    *   rows?: import("./columns.js").Rows | null}} order
    */
   obey({ gains, begin, keep, mark, close, view, rows }) {
@@ -89,18 +89,17 @@ class Separating extends AudioWorkletProcessor {
     this.stems.flat().forEach((channel) => channel.fill(0));
   }
 
-  /** @param {boolean} on */
-  keep(on) {
-    this.flush({});
-    this.kept = on ? [] : null;
+  /** @param {string} line that numbers the samples of what is kept from now on; none: nothing is */
+  keep(line) {
+    this.flush();
+    this.kept = line ? new Blocks(line, 2 * this.stems.length, this.hop[0].length) : null;
   }
 
-  /** Posts what is kept so far, and then a note. @param {{mark?: boolean}} note */
+  /** Posts what is kept so far, and then a note. @param {{mark?: boolean}} [note] */
   flush(note) {
-    const sound = this.kept && joined(this.kept, 2 * this.stems.length, this.hop[0].length);
-    if (sound?.length) this.port.postMessage({ start: this.made - sound.length / (2 * this.stems.length), sound }, [sound.buffer]);
-    if (this.kept) this.kept = [];
-    if ("mark" in note) this.port.postMessage(note);
+    const block = this.kept?.taken(this.made);
+    if (block) this.port.postMessage(block, [block.sound.buffer]);
+    if (note) this.port.postMessage(note);
   }
 
   /**
@@ -127,13 +126,17 @@ class Separating extends AudioWorkletProcessor {
   /** @param {Float32Array[]} input one channel is both @param {number} at @param {number} count */
   take(input, at, count) {
     const [left, right] = this.hop;
+    const [first, second] = [input[0], input[1] ?? input[0]];
     const { healed } = this;
+    let loud = 0, wide = 0; // in a field each number would be garbage
     for (let i = 0; i < count; i++) {
-      left[at + i] = this.heal(input[0]?.[i] ?? 0);
-      right[at + i] = this.heal((input[1] ?? input[0])?.[i] ?? 0);
-      this.input = Math.max(this.input, Math.abs(left[at + i]), Math.abs(right[at + i]));
-      this.wide = Math.max(this.wide, Math.abs(left[at + i] - right[at + i]));
+      const l = (left[at + i] = first ? this.heal(first[i]) : 0);
+      const r = (right[at + i] = second ? this.heal(second[i]) : 0);
+      loud = Math.max(loud, Math.abs(l), Math.abs(r));
+      wide = Math.max(wide, Math.abs(l - r));
     }
+    this.levels[0] = Math.max(this.levels[0], loud);
+    this.levels[1] = Math.max(this.levels[1], wide);
     this.heard += count;
     if (this.healed > healed) this.separator?.model.forget();
   }
@@ -153,16 +156,7 @@ class Separating extends AudioWorkletProcessor {
     for (const columns of this.views.values()) columns.paint(column, separator.waiting[0], separator.masks);
     this.took.push(Date.now() - begin);
     this.made += this.hop[0].length;
-    if (this.kept) this.put(separator);
-  }
-
-  /** Keeps a hop. @param {LiveSeparator} separator */
-  put(separator) {
-    if (!this.kept) return;
-    const { length } = this.hop[0];
-    for (const channel of separator.past) this.kept.push(channel.slice(0, length));
-    for (const channel of this.stems.slice(0, -1).flat()) this.kept.push(channel.slice());
-    if (this.kept.length === KEPT * 2 * this.stems.length) this.flush({});
+    if (this.kept?.put(separator.past, this.stems)) this.flush();
   }
 
   /** Adds a side of a stem to what is heard. @param {number} s @param {number} c @param {Float32Array} heard @param {number} at */
@@ -187,24 +181,19 @@ class Separating extends AudioWorkletProcessor {
   /** @param {number} count samples just made */
   report(count) {
     if ((currentFrame + count) % REPORT >= count) return;
-    const { run, heard, healed, input, wide, took, peaks } = this;
-    this.port.postMessage({ run, time: this.time(), heard, healed, input, wide, took, peaks });
-    for (const [view, columns] of this.views) if (columns.count) this.port.postMessage({ view, ...columns.taken() });
+    const { run, heard, healed, levels, took, peaks } = this;
+    this.port.postMessage({ run, time: this.time(), heard, healed, input: levels[0], wide: levels[1], took, peaks });
+    for (const [view, columns] of this.views) if (columns.count) this.post(view, columns);
     this.took.length = 0;
-    this.input = this.wide = 0;
-    this.peaks.fill(0);
+    levels.fill(0);
+    peaks.fill(0);
   }
-}
 
-/**
- * @param {Float32Array[]} hops those of all channels, hop by hop @param {number} channels @param {number} length of a hop
- * @returns {Float32Array<ArrayBuffer>} channel by channel
- */
-function joined(hops, channels, length) {
-  const sound = new Float32Array(hops.length * length);
-  const wide = sound.length / channels;
-  hops.forEach((hop, i) => sound.set(hop, (i % channels) * wide + Math.floor(i / channels) * length));
-  return sound;
+  /** @param {string} view @param {Columns} columns */
+  post(view, columns) {
+    const taken = columns.taken();
+    this.port.postMessage({ view, ...taken }, [taken.cells.buffer]);
+  }
 }
 
 registerProcessor("stemlab-separator", Separating);

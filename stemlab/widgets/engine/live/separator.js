@@ -41,6 +41,7 @@ export class LiveSeparator {
     this.magnitude = new Float32Array(2 * card.bins);
     this.cells = 2 * card.stems.length;
     this.masks = new Float32Array(this.stft.bins * this.cells);
+    this.band = this.masks.subarray(0, card.bins * this.cells); // what the network gives
     model.forget();
   }
 
@@ -51,12 +52,12 @@ export class LiveSeparator {
     waiting.push(newest);
     this.analyser.push(hop, newest);
     measure(newest, this.magnitude);
-    this.model.step(this.magnitude, masks.subarray(0, card.bins * this.cells));
+    this.model.step(this.magnitude, this.band);
     extend(masks, card.bins, this.cells);
-    this.synthesisers.forEach((synthesiser, s) => {
+    for (let s = 0; s < this.synthesisers.length; s++) {
       apply(waiting[0], masks, s, stems.length, part);
-      synthesiser.push(part, stems[s]);
-    });
+      this.synthesisers[s].push(part, stems[s]);
+    }
     this.#rest(hop, stems);
   }
 

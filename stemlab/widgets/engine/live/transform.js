@@ -104,6 +104,7 @@ export class Synthesiser {
     this.fft = new FFT(stft.size);
     this.frame = new Float64Array(2 * stft.size);
     this.tails = [new Float64Array(stft.delay), new Float64Array(stft.delay)];
+    this.heads = this.tails.map((tail) => tail.subarray(0, stft.hop));
   }
 
   /** @param {Float64Array} spectrum @param {Stereo} hop takes the samples that this makes final */
@@ -113,7 +114,7 @@ export class Synthesiser {
     for (let c = 0; c < 2; c++) {
       const tail = this.tails[c];
       for (let i = 0, at = 2 * (size - delay) + c; i < delay; i++, at += 2) tail[i] += this.frame[at] * synthesisTaper[i];
-      hop[c].set(tail.subarray(0, hop[c].length));
+      hop[c].set(this.heads[c]);
       tail.copyWithin(0, hop[c].length);
       tail.fill(0, delay - hop[c].length);
     }

@@ -12,7 +12,7 @@ IMPORT = re.compile(r"^import \{[^}]*\} from \"[^\"]*\";\n", re.MULTILINE)
 
 def worklet(runtime: str) -> str:
     """Return the module of the audio thread, with the glue of a runtime, one of LiteRT's."""
-    names = ("transform", "columns", "network", "separator", "processor", "relay", "ear")
+    names = ("transform", "columns", "blocks", "network", "separator", "processor", "relay", "ear")
     files = (
         HERE / "scope.js",
         HERE / "aside.js",
