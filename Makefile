@@ -1,4 +1,5 @@
-# `make lab` and `make test` set up all they need in .venv; only Python 3.10 or later and make are assumed.
+# `make lab` and `make test` set up all they need in .venv; only Python 3.10 or later and make are assumed, and for the
+# tests Firefox and PulseAudio (Debian's firefox-esr and pulseaudio).
 PYTHON ?= python3
 BIN := .venv/bin
 NODE := node_modules/.installed
