@@ -16,6 +16,17 @@ export function glide(param, value, context) {
 const filter = (context, type, frequency) =>
   new BiquadFilterNode(context, { type, frequency, Q: type === "allpass" ? Math.SQRT1_2 : BUTTERWORTH });
 
+/**
+ * The sum of nodes, two by two: a node adds more of them in an order that is not the same each time, and two decks with
+ * one song would differ by rounding.
+ * @param {AudioNode[]} nodes @param {BaseAudioContext} context
+ */
+const sum = (nodes, context) => nodes.reduce((total, node) => {
+  const both = new GainNode(context);
+  for (const one of [total, node]) one.connect(both);
+  return both;
+});
+
 /** A low-pass and a high-pass in a row, both open at rest. */
 class Sweep {
   /** @param {AudioContext} context */
@@ -89,10 +100,8 @@ export class Channel {
     this.strips = [this.room, this.phones];
     this.listen = new GainNode(context, { gain: 0 });
     this.phones.output.connect(this.listen);
-    for (const { output, fade } of this.ways) {
-      output.connect(this.phones.input);
-      fade.connect(this.room.input);
-    }
+    sum(this.ways.map(({ output }) => output), context).connect(this.phones.input);
+    sum(this.ways.map(({ fade }) => fade), context).connect(this.room.input);
     this.level = context.createGain();
     this.room.output.connect(this.level);
     this.ear = new AnalyserNode(context, { fftSize: 2048 });

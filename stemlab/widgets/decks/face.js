@@ -56,6 +56,7 @@ class Face {
     this.resize = new ResizeObserver(() => this.faces.forEach((face) => face && (face.dirty = true)));
     this.resize.observe(this.root);
     this.advice = "";
+    this.built = 0; // how often
     this.keys = keyList();
     this.browsed = (/** @type {any} */ message) => message.kind === "browsed" && this.crate?.picker.show(message.path, message.names);
     desk.model.on("msg:custom", this.browsed);
@@ -64,6 +65,7 @@ class Face {
 
   async build() {
     const { desk } = this;
+    const turn = ++this.built;
     this.faces = desk.tables.map((table, i) => table && new DeckFace(table, SIDES[i].toUpperCase(), desk.model));
     this.mixer = new MixerFace(desk, () => this.midi.learn(), (words) => (this.advice = words), this.keys);
     this.saving = new SaveFace(desk);
@@ -79,6 +81,7 @@ class Face {
     });
     this.told = element("div", { class: "complaint", role: "alert" });
     const [a, b] = await Promise.all(this.faces.map((face, i) => face?.node ?? this.empty(i)));
+    if (turn !== this.built) return; // another song came meanwhile
     [a, b].forEach((node, i) => takesFiles(node, (files) => upload(desk.model, files, SIDES[i])));
     const held = this.root.contains(document.activeElement) ? document.activeElement : null;
     this.root.replaceChildren(
