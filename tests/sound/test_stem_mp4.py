@@ -300,11 +300,8 @@ def test_cues_are_chapters_to_others(prepared: Path) -> None:
     with av.open(str(prepared)) as container:
         assert len(container.streams.audio) == 5
         chapters = container.chapters()
-    starts = [float(one["start"] * (one["time_base"] or 0)) for one in chapters]
-    assert starts == [0.25, 0.75]
     assert [one["metadata"]["title"] for one in chapters] == names
-    found = mutagen.mp4.MP4(prepared).chapters
-    assert found
+    found: Any = mutagen.mp4.MP4(prepared).chapters
     assert [(mark.start, mark.title) for mark in found] == [*zip((0.25, 0.75), names, strict=True)]
 
 
