@@ -24,7 +24,8 @@ check: .venv/dev $(NODE)
 	$(BIN)/mypy
 	npm run --silent check
 
-# Many minutes: memory over two hours of sound, ten minutes of playing, half an hour live. Wants an idle machine.
+# Hours: memory over two hours of sound, ten minutes of playing, seven half hours live. Wants an idle machine.
+# STEMLAB_SOAK_MINUTES=2 makes the half hours shorter.
 soak: .venv/dev
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m soak -o timeout=3600 -s
