@@ -21,7 +21,7 @@ import { keepKeys } from "./parts/keys.js";
  */
 
 const TOLD = 500; // ms between two accounts
-const INTERRUPTED = "other programs interrupt the audio thread, which seems to have no real-time priority: close busy ones";
+const INTERRUPTED = "other programs interrupt the audio thread: close busy ones, or let the browser have real-time priority";
 const JUDGED = 40; // reports, about a second of sound, after which it is clear whether it is mono
 /** @type {Report} */
 const NOTHING = { run: 0, time: 0, heard: 0, healed: 0, input: 0, wide: 0, took: [], peaks: [] };
