@@ -136,7 +136,7 @@ def test_what_is_judged_came_before_what_is_heard(pool: Path) -> None:
 def test_taught_songs_are_at_times_heard_as_their_teacher_heard_them(tmp_path: Path) -> None:
     """Else their stems are treated one by one, and meet those of other songs."""
     sound = np.random.default_rng(0).normal(0, 0.1, (10 * 44_100, 2)).astype(np.float32)
-    write_song(tmp_path, TAUGHT, "song", {"vocals": sound, "other": sound / 2}, "CC0")
+    write_song(tmp_path, TAUGHT[0], "song", {"vocals": sound, "other": sound / 2}, "CC0")
     mixtures = Mixtures(tmp_path, 0, GRID)
     pairs = [mixtures._together()[0][[0, 3]] for _ in range(12)]
     untreated = [np.allclose(vocals, 2 * other, atol=1e-3) for vocals, other in pairs]

@@ -42,20 +42,23 @@ SONGS_STAND = 25  # batches before new songs are looked for
 APART = 5  # batches between a mixture and itself with its sides swapped
 # Real multitracks are few and worth more than their minutes.
 WORTH = {
-    "midi": 1.0,
-    "grooves": 1.0,
+    "everything-is-free": 4.0,
+    "midi": 1.2,
+    "grooves": 2.0,
     "lmms": 3.0,
     "voices-klettres": 1.0,
     "voices-ktuberling": 1.0,
     "voices-hedgewars": 1.0,
     "voices-fillets": 1.0,
     "voices-speech": 0.3,
-    "singers": 3.0,
-    "taught": 1.0,
-    "trackers": 1.0,
+    "singers": 4.0,
+    "taught": 4.0,
+    "taught-games": 0.3,
+    "trackers": 0.6,
 }
-TAUGHT = "taught"  # songs of which a model told the stems
+TAUGHT = ("taught", "taught-games")  # songs of which a model told the stems
 AS_TAUGHT = 0.6  # of their mixtures: the song as it is, to learn its teacher's masks
+AS_STRAYS = 0.25  # what such a song is worth where its stems are taken apart
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,11 @@ class Song:
         frames = min(soundfile.info(folder / f"{stem}.wav").frames for stem in stems)
         return cls(folder, frames, frozenset(stems))
 
+    @property
+    def taught(self) -> bool:
+        """Whether a model told the stems."""
+        return self.folder.parent.name in TAUGHT
+
     def read(self, stem: str, start: int, length: int) -> Samples:
         """Return a stretch of a stem, silence where it has none."""
         samples = np.zeros((length, 2), np.float32)
@@ -132,8 +140,9 @@ class Mixtures:
         self._chance = np.random.default_rng(seed)
         self._songs = [Song.open(folder) for folder in list_songs(pool)]
         worth = np.array([_worth(song) for song in self._songs])
+        alone = worth * np.array([AS_STRAYS if song.taught else 1 for song in self._songs])
         self._odds = {
-            stem: _normalised(worth * np.array([stem in song.stems for song in self._songs]))
+            stem: _normalised(alone * np.array([stem in song.stems for song in self._songs]))
             for stem in (*STEMS, BOTH)
         }
         self._any = _normalised(worth * np.array([len(song.stems) > 1 for song in self._songs]))
@@ -162,7 +171,7 @@ class Mixtures:
         merged = BOTH in song.stems
         names = ["vocals", "drums", "bass", BOTH if merged else "other"]
         stems = [self._read(song, name, start, speed) for name in names]
-        if song.folder.parent.name == TAUGHT and self._happens(AS_TAUGHT):
+        if song.taught and self._happens(AS_TAUGHT):
             return np.stack(stems), False
         if "vocals" not in song.stems:
             stems[0] = self._stray("vocals", 10 ** self._chance.uniform(-0.4, 0.2))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOURCE = "taught"
+PLAYED_SOURCE = "taught-games"
 TEACHER = Path(__file__).parents[2] / "stemlab-4.tflite"
 SUNG = {
     "zmij": "CC BY-SA 3.0, 4.0 (Zmij)",
@@ -56,12 +57,14 @@ def gather(data: Path, pool: Path, validation: Path) -> None:  # noqa: ARG001
     """Write every song that is not there yet, as its teacher hears it."""
     teacher = Separator(TEACHER)
     for name, file, licence in tqdm(list(songs(data / "real")), "Taught"):
-        if not has_song(pool, SOURCE, name):
+        played = GAMES in file.parents
+        source = PLAYED_SOURCE if played else SOURCE
+        if not has_song(pool, source, name):
             parted = teacher.separate(load(file)).stems
             stems = {stem: audio.samples for stem, audio in parted.items()}
-            if GAMES in file.parents:
+            if played:
                 stems["other"] = stems["other"] + stems.pop("vocals")
-            write_song(pool, SOURCE, name, stems, licence)
+            write_song(pool, source, name, stems, licence)
 
 
 def songs(real: Path) -> Iterator[tuple[str, Path, str]]:
