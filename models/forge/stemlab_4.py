@@ -40,7 +40,7 @@ SOURCES = {
     "stemlab-4": "models/forge/four_stems; vocals and encoders: Spleeter 2 stems 1.4.0",
     FAST: "models/forge/four_stems; encoders: Spleeter 2 stems 1.4.0",
 }
-VERSIONS = {"stemlab-4": "1.3.0", FAST: "1.3.0"}
+VERSIONS = {"stemlab-4": "1.4.0", FAST: "1.3.0"}
 PRECISION = "int8"
 
 

@@ -2,10 +2,11 @@
 
     python models/forge/four_stems/restore.py POOL WEIGHTS.npz --encoders ENCODERS.npz
 
-`stemlab-4` holds our whole decoder, most kernels as int8; `stemlab-4-fast-float32` has all but the
-last as floats. Without Spleeter's encoders it is the live network that is read. Norms were merged
-into the layers before them. They come back as norms that change nothing on sound like that of
-POOL: mean and variance are those of mixtures, scale and offset undo them.
+`stemlab-4` holds our whole decoder, most kernels as int8; where `stemlab-4-fast-float32` has the
+same ones, as floats, they are taken from there. Without Spleeter's encoders it is the live network
+that is read. Norms were merged into the layers before them. They come back as norms that change
+nothing on sound like that of POOL: mean and variance are those of mixtures, scale and offset undo
+them.
 """
 
 from __future__ import annotations
