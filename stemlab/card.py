@@ -11,6 +11,10 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stemlab.errors import ModelError, SettingError
+from stemlab.networks.axes import Axes
+from stemlab.networks.kinds import KINDS
+from stemlab.networks.levels import LEVELS
+from stemlab.networks.ports import Ports
 from stemlab.spectral import Stft
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 # No honest card comes near these.
 MOST_BYTES = 1 << 20
 DEEPEST = 8
+MOST_CELLS = 1 << 24  # of a window
 
 WINDOWS = ("bartlett", "blackman", "boxcar", "cosine", "hamming", "hann")
 # Stems become names of files, on any system.
@@ -40,25 +45,35 @@ class Card:
     n_fft, hop, window
         The transform it was trained on; see `stemlab.spectral.Stft`.
     frames, bins
-        T and F of its input `[1, T, F, 2]`, linear magnitude.
+        T and F of the windows that it reads.
     stems
-        Names of the masks, in order.
+        Names of the stems, in order. Where it gives one less, the last is what the others leave.
     precision
         Of weights and activations, such as ``"int8 weights"``.
     extension
         How its masks go on above the band of F bins.
     sha256
-        Of the `.tflite` file.
+        Of the network's file.
     measured
         Quality, size and speed, as measured.
     runtimes
-        Those it runs on, names of `stemlab.model.RUNTIMES`.
+        Those it runs on, names of `stemlab.networks.runtimes.FORMATS`.
     path
-        The `.tflite` file.
+        The network's file, `.tflite` or `.onnx`.
     synthesis
         Length of the synthesis window where it is not that of the analysis, in samples.
     lookahead
         Frames that a network made for live sound has heard beyond the one whose masks it gives.
+    kind
+        What it reads and gives, a name of `stemlab.networks.kinds.KINDS`.
+    reads, gives
+        The order of the axes of its input and output, see `stemlab.networks.axes.Axes`. Without c
+        it reads the channels one by one; without s it has one output for each stem.
+    scale
+        Its numbers for each of `stemlab.spectral.Stft`'s, such as 1/64 for an orthonormal transform
+        of 4096.
+    level
+        What it wants a window's numbers to be, a name of `stemlab.networks.levels.LEVELS`.
     """
 
     name: str
@@ -81,10 +96,15 @@ class Card:
     path: Path = field(compare=False)
     synthesis: int | None = None
     lookahead: int = 0
+    kind: str = "magnitude to masks"
+    reads: str = "1 t f c"
+    gives: str = "1 t f c s"
+    scale: float = 1.0
+    level: str = "plain"
 
     @classmethod
     def read(cls, path: Path) -> Card:
-        """Read the card of the model whose `.tflite` file is `path`, and trust nothing in it.
+        """Read the card of the model whose network is the file `path`, and trust nothing in it.
 
         Raises
         ------
@@ -95,7 +115,7 @@ class Card:
         for part in (path, file):
             if not part.is_file():
                 raise ModelError(
-                    f"{path}: {part.name} is not there; a model is a .tflite file "
+                    f"{path}: {part.name} is not there; a model is a .tflite or .onnx file "
                     "with its card, a .json file of the same name, beside it"
                 )
         try:
@@ -111,6 +131,12 @@ class Card:
     def stft(self) -> Stft:
         """The transform whose magnitudes the model reads."""
         return Stft(self.n_fft, self.hop, self.window, self.synthesis)
+
+    @property
+    def ports(self) -> Ports:
+        """How windows go into the network, and masks come out of it."""
+        said = {name: getattr(self, name) for name in USUAL}
+        return Ports(**said, frames=self.frames, bins=self.bins, stems=len(self.stems))
 
     @property
     def streams(self) -> bool:
@@ -167,6 +193,11 @@ def _check_grid(card: Card) -> None:
         raise ValueError(str(error)) from error
     if card.bins > bins:
         raise ValueError(f"{card.bins} bins where a transform of {card.n_fft} has {bins}")
+    if card.bins * card.frames > MOST_CELLS:
+        raise ValueError(f"{card.frames} frames of {card.bins} bins are too much for one window")
+    ports = card.ports
+    if card.streams and ports != Ports(**USUAL, frames=1, bins=card.bins, stems=len(card.stems)):
+        raise ValueError("frames is 1, which only networks for live sound have")
 
 
 def _whole(least: int, most: int) -> Check:
@@ -211,6 +242,18 @@ def _measured(value: Any, deep: int = 0) -> bool:
     return _text(value) or (isinstance(value, int | float) and math.isfinite(value))
 
 
+def _axes(value: Any) -> bool:
+    try:
+        return _text(value, 40) and bool(Axes(value).letters)
+    except ValueError:
+        return False
+
+
+USUAL: dict[str, Any] = {
+    each.name: each.default
+    for each in fields(Card)
+    if each.name in ("kind", "reads", "gives", "scale", "level")
+}
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(("name", "version"), _label),
     **dict.fromkeys(("licence", "source", "precision", "extension", "training_data"), _text),
@@ -226,4 +269,8 @@ CHECKS: dict[str, Check] = {
     "runtimes": _several(_label, 16),
     "synthesis": lambda value: value is None or _whole(2, 1 << 16)(value),
     "lookahead": _whole(0, 1 << 10),
+    "kind": lambda value: _text(value) and value in KINDS,
+    **dict.fromkeys(("reads", "gives"), _axes),
+    "scale": lambda value: type(value) in (int, float) and 1e-6 <= value <= 1e6,  # noqa: PLR2004
+    "level": lambda value: _text(value) and value in LEVELS,
 }

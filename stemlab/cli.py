@@ -38,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-models_app = typer.Typer(help="List, show, add and verify models.", no_args_is_help=True)
+models_app = typer.Typer(help="List, show, check, add and verify models.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
 # Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted.
@@ -204,9 +204,10 @@ def _together(
 ) -> Generator[Report, None, None]:
     """Separate songs in many processes; yield a report on each."""
     from stemlab.library.batch import separate_all
+    from stemlab.networks.runtimes import FORMATS
 
     file = Path(model)
-    model = str(file.resolve()) if file.suffix == ".tflite" else model
+    model = str(file.resolve()) if file.suffix in FORMATS else model
     with (
         tqdm(total=len(folders), unit=" songs", disable=None, leave=False) as bar,
         contextlib.closing(separate_all(folders, model, where, **how)) as reports,
@@ -434,17 +435,52 @@ def verify_models(
         sys.exit(FAILED)
 
 
+@models_app.command("check")
+def check_model(
+    file: Annotated[Path, typer.Argument(help="A .tflite or .onnx file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Run a network of your own, say what it is, and write a card to fill in if it has none."""
+    from stemlab.importers.own import check
+
+    found = check(file)
+    if as_json:
+        print(json.dumps(asdict(found) | {"card": str(found.card)}))
+        return
+    kind = found.kind or "cannot be told: the card must say"
+    _table(
+        [
+            *(("input", line) for line in found.inputs),
+            *(("output", line) for line in found.outputs),
+            ("kind", kind if found.speed else f"{kind} (a guess)" if found.kind else kind),
+            ("card", f"{found.card}{' (written now)' if found.written else ''}"),
+        ]
+    )
+    if found.missing:
+        _say(f"Fill in {', '.join(found.missing)}, look at the rest, and check again.")
+    elif found.speed:
+        _say(f"OK, {found.speed:.0f} × real time. `stemlab models add {file}` installs it.")
+
+
 @models_app.command("add")
 def add_model(
-    name: Annotated[str, typer.Argument(help="A model that `models list` shows as not installed.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A model that `models list` shows as not installed, or your own file."),
+    ],
     source: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="An archive already on disk.")
     ] = None,
 ) -> None:
-    """Download, check and convert an official model; no other command uses the network."""
-    from stemlab.importers.spleeter import add
+    """Install your own network by its card, or download and convert an official model.
 
-    _say(add(name, source, progress=True))
+    No other command uses the network.
+    """
+    from stemlab.importers import own, spleeter
+    from stemlab.networks.runtimes import FORMATS
+
+    file = Path(name)
+    _say(own.add(file) if file.suffix in FORMATS else spleeter.add(name, source, progress=True))
 
 
 def _found(path: Path) -> Iterator[tuple[Path, Path]]:

@@ -23,6 +23,10 @@ class SettingError(StemlabError, ValueError):
     """A setting that has no meaning, such as a hop longer than the window."""
 
 
+class ModelWarning(UserWarning):
+    """A model runs, but not as was asked."""
+
+
 class AudioWarning(UserWarning):
     """A sound file that was read or written, but not quite as it should be."""
 

@@ -1,54 +1,36 @@
-"""Models: where they are, and the runtimes that run their `.tflite` networks."""
+"""Models: where they are, and how they are run."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import subprocess
 import sys
-import warnings
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock, get_native_id
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-import numpy as np
 import platformdirs
 
 from stemlab.card import Card
-from stemlab.child import FOLDER, python
 from stemlab.errors import ModelError
+from stemlab.networks.kinds import KINDS
+from stemlab.networks.runtimes import FORMATS, HOW_TO_GET, installed_runtimes, load, try_out
+from stemlab.networks.tensors import first_line
+from stemlab.networks.tflite import interpret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from stemlab.masks import AnyMasks
+    from stemlab.networks.tensors import Network
+    from stemlab.spectral import Spectrum
+
 DEFAULT = "stemlab-4"
-
-# Both have one API; the first installed that the card allows is taken, the faster one first.
-RUNTIMES = {
-    "ai-edge-litert": "ai_edge_litert.interpreter",
-    "tflite-runtime": "tflite_runtime.interpreter",
-}
-
-# Runs a network once, on silence.
-TRIAL = """
-import importlib, sys
-interpreter = importlib.import_module(sys.argv[1]).Interpreter(model_path=sys.argv[2])
-interpreter.allocate_tensors()
-interpreter.invoke()
-"""
-LONGEST_TRIAL = 120  # seconds
-
-
-class ModelWarning(UserWarning):
-    """A model runs, but not as was asked."""
 
 
 def shipped_models() -> Path:
@@ -68,8 +50,9 @@ def paths() -> dict[str, Path]:
     """Return the network file of each installed model by name, shipped ones first."""
     folders = (shipped_models(), user_models())
     found: dict[str, Path] = {}
-    for path in (path for folder in folders for path in sorted(folder.glob("*.tflite"))):
-        found.setdefault(path.stem, path)
+    for path in (path for folder in folders for path in sorted(folder.glob("*"))):
+        if path.suffix in FORMATS:
+            found.setdefault(path.stem, path)
     return found
 
 
@@ -91,7 +74,7 @@ def song_models() -> list[str]:
 
 
 def find(name: str | Path) -> Card:
-    """Return the card of a model by its name, or by the path of its `.tflite` file.
+    """Return the card of a model by its name, or by the path of its network's file.
 
     Raises
     ------
@@ -106,7 +89,7 @@ def find(name: str | Path) -> Card:
     installed = paths()
     if str(name) in installed:
         return Card.read(installed[str(name)])
-    if Path(name).suffix == ".tflite":
+    if Path(name).suffix in FORMATS:
         return Card.read(Path(name))
     raise ModelError(
         f"{name}: no such model; installed are {', '.join(installed)} "
@@ -120,14 +103,15 @@ class StemModel:
     Parameters
     ----------
     card
-        The model, by its card, name or the path of its `.tflite` file.
+        The model, by its card, name or the path of its network's file.
     runtime
-        A name of `RUNTIMES`; by default the fastest that is installed and fits the model.
+        A name of `stemlab.networks.runtimes.FORMATS`; by default the fastest that is installed and
+        fits the model.
     threads
         Threads to run on; by default all cores, four at most.
     delegates
-        Shared libraries of accelerators, such as ``"libedgetpu.so.1"``. Where they cannot be
-        loaded or used, a `ModelWarning` says so and the CPU does the work.
+        Shared libraries of accelerators for a `.tflite` file, such as ``"libedgetpu.so.1"``. Where
+        they cannot be loaded or used, a `ModelWarning` says so and the CPU does the work.
     frames
         T, by default the card's: shorter windows answer sooner and know less. The `card` of the
         loaded model says the same.
@@ -167,10 +151,8 @@ class StemModel:
         self.runtime = _choose_runtime(self.card, runtime)
         self.threads = threads or min(4, cores())
         self._lock = Lock()
-        self._interpreter = self._load(delegates)
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-        self._check_shapes()
+        self._network = self._load(delegates)
+        self._check_tensors()
 
     @classmethod
     def shared(
@@ -200,54 +182,46 @@ class StemModel:
                 _shared[key] = model
         return model
 
-    def masks(self, magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the masks [T, F, 2, stems] of a magnitude spectrogram [T, F, 2]; thread-safe."""
-        with self._lock:
-            self._interpreter.set_tensor(self._input, np.ascontiguousarray(magnitude[None]))
-            self._interpreter.invoke()
-            masks: NDArray[np.float32] = self._interpreter.get_tensor(self._output)[0]
-        return masks
+    def hear(self, spectrum: Spectrum) -> NDArray[np.inexact[Any]]:
+        """Return what it reads of a mixture's spectrum [frames, F, 2]: as it is, or magnitudes."""
+        heard: NDArray[np.inexact[Any]] = KINDS[self.card.kind].hear(spectrum)
+        return heard
 
-    def _load(self, delegates: Sequence[str]) -> Any:
+    def masks(self, heard: NDArray[np.inexact[Any]]) -> AnyMasks:
+        """Return the masks [T, F, 2, stems] of what it hears of a window [T, F, 2]; thread-safe.
+
+        They are complex where it also changes the phase.
+
+        Raises
+        ------
+        ModelError
+            If what its network gives is no number, or not of the shape that the card says.
+        """
         try:
-            return (delegates and self._accelerated(delegates)) or self._interpret()
+            with self._lock:
+                return self.card.ports.masks(self._network, heard)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{self.card.path}: {first_line(error)}") from error
+
+    def _load(self, delegates: Sequence[str]) -> Network:
+        how: dict[str, Any] = {"shape": self.card.ports.shape}
+        if self.card.path.suffix == ".tflite":
+            how |= {"delegates": delegates, "resized": self._resized}
+        try:
+            _try_out(self.card, self.runtime, self.card.ports.shape)
+            module = FORMATS[self.card.path.suffix][self.runtime]
+            return load(self.card.path, module, self.threads, **how)
         except (ValueError, RuntimeError) as error:
             reason = f"its network is not made for windows of {self.card.frames} frames"
             raise _refused(self.card, self.runtime, error, self._resized and reason) from error
 
-    def _accelerated(self, delegates: Sequence[str]) -> Any:
-        library = import_module(RUNTIMES[self.runtime])
+    def _check_tensors(self) -> None:
         try:
-            for name in delegates:
-                ctypes.CDLL(name)  # a clean OSError, where the runtimes' own loader stumbles
-            loaded = [library.load_delegate(name) for name in delegates]
-            return self._interpret(loaded)
-        except (ValueError, RuntimeError, OSError) as error:
-            warnings.warn(
-                f"{', '.join(delegates)} cannot be used ({_first_line(error)}): "
-                f"{self.card.name} runs on the CPU",
-                ModelWarning,
-                stacklevel=5,
-            )
-            return None
-
-    def _interpret(self, delegates: Sequence[Any] = ()) -> Any:
-        resized = [1, self.card.frames, self.card.bins, 2] if self._resized else None
-        return _interpret(self.card, self.runtime, self.threads, delegates, resized)
-
-    def _check_shapes(self) -> None:
-        card = self.card
-        wanted = [1, card.frames, card.bins, 2]
-        details = (
-            self._interpreter.get_input_details()[0],
-            self._interpreter.get_output_details()[0],
-        )
-        shapes = [detail["shape"].tolist() for detail in details]
-        if shapes != [wanted, [*wanted, len(card.stems)]]:
-            raise ModelError(
-                f"{card.path}: takes {shapes[0]} and gives {shapes[1]} where its card says "
-                f"{wanted} and {[*wanted, len(card.stems)]}; this is not a stemlab model"
-            )
+            self.card.ports.check(self._network)
+        except ValueError as error:
+            reason = f"its network is not made for windows of {self.card.frames} frames"
+            said = reason if self._resized else f"{error}; `stemlab models check` tells what it is"
+            raise ModelError(f"{self.card.path}: {said}") from error
 
 
 _shared: WeakValueDictionary[tuple[object, ...], StemModel] = WeakValueDictionary()
@@ -260,13 +234,8 @@ def _niceness() -> int:
     return os.getpriority(os.PRIO_PROCESS, get_native_id()) if on_linux else 0
 
 
-def installed_runtimes() -> list[str]:
-    """Return the names of the runtimes that are there, the faster one first."""
-    return [name for name, module in RUNTIMES.items() if find_spec(module.split(".")[0])]
-
-
 def load_interpreter(card: Card, runtime: str | None, threads: int) -> tuple[str, Any]:
-    """Return the name of the runtime taken, and a model's network in it.
+    """Return the name of the runtime taken, and a `.tflite` network in it.
 
     Raises
     ------
@@ -275,41 +244,24 @@ def load_interpreter(card: Card, runtime: str | None, threads: int) -> tuple[str
     """
     chosen = _choose_runtime(card, runtime)
     try:
-        return chosen, _interpret(card, chosen, threads)
+        _try_out(card, chosen)
+        return chosen, interpret(card.path, FORMATS[".tflite"][chosen], threads)
     except (ValueError, RuntimeError) as error:
         raise _refused(card, chosen, error) from error
 
 
-def _interpret(
-    card: Card,
-    runtime: str,
-    threads: int,
-    delegates: Sequence[Any] = (),
-    resized: Sequence[int] | None = None,
-) -> Any:
-    _try_out(card, runtime)
-    with _hushed():
-        interpreter = import_module(RUNTIMES[runtime]).Interpreter(
-            model_path=str(card.path),
-            num_threads=threads,
-            experimental_delegates=list(delegates) or None,
-        )
-        if resized:
-            [detail] = interpreter.get_input_details()
-            interpreter.resize_tensor_input(detail["index"], resized)
-        interpreter.allocate_tensors()
-    return interpreter
-
-
-def _try_out(card: Card, runtime: str) -> None:
+def _try_out(card: Card, runtime: str, shape: Sequence[int] | None = None) -> None:
     """Let a foreign network run in a process that may die of it before it runs in this one."""
     if card.sha256 in _shipped():
         return
-    if fault := _fault(card.path.resolve(), card.sha256, RUNTIMES[runtime]):
+    trial = try_out(card.path, FORMATS[card.path.suffix][runtime], card.sha256, shape)
+    if trial.fatal:
         raise ModelError(
-            f"{card.path}: {runtime} {fault} of this network; "
+            f"{card.path}: {runtime} {trial.fault} of this network; "
             "it is broken or means harm: get it again, from somebody you trust"
         )
+    if trial.fault:
+        raise ValueError(trial.fault)
 
 
 @cache
@@ -317,62 +269,31 @@ def _shipped() -> set[str]:
     return {Card.read(path).sha256 for path in shipped_models().glob("*.tflite")}
 
 
-@cache
-def _fault(network: Path, _sha256: str, module: str) -> str:
-    """Say how a process ends that runs a network once, if not well or by a Python exception."""
-    command = python("-c", TRIAL, module, str(network))
-    try:
-        ended = subprocess.run(  # noqa: S603 - all of it is ours
-            command, cwd=FOLDER, capture_output=True, timeout=LONGEST_TRIAL, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"does not come to the end within {LONGEST_TRIAL} s"
-    return "" if ended.returncode in (0, 1) else f"crashes (exit code {ended.returncode}) because"
-
-
 def _refused(card: Card, runtime: str, error: Exception, reason: str | bool = "") -> ModelError:
+    kind = {".tflite": "a TensorFlow Lite", ".onnx": "an ONNX"}[card.path.suffix]
     return ModelError(
-        f"{card.path}: {runtime} cannot run this file ({_first_line(error)}); "
-        f"{reason or 'it is not a TensorFlow Lite model for this version'}"
+        f"{card.path}: {runtime} cannot run this file ({first_line(error)}); "
+        f"{reason or f'it is not {kind} model for this version'}"
     )
 
 
 def _choose_runtime(card: Card, wanted: str | None) -> str:
-    installed = installed_runtimes()
-    if wanted is not None and wanted not in RUNTIMES:
-        raise ModelError(f"{wanted}: no such runtime; stemlab knows {', '.join(RUNTIMES)}")
+    suffix = card.path.suffix
+    names = [name for runtimes in FORMATS.values() for name in runtimes]
+    if wanted is not None and wanted not in names:
+        raise ModelError(f"{wanted}: no such runtime; stemlab knows {', '.join(names)}")
+    installed = installed_runtimes(suffix)
     usable = [name for name in installed if name in card.runtimes and wanted in (None, name)]
     if not usable:
         raise ModelError(
             f"{card.name} runs on {' or '.join(card.runtimes)}"
             f"{f', {wanted} was asked for' if wanted else ''}; installed: "
-            f"{', '.join(installed) or 'none'}; install one with pip"
+            f"{', '.join(installed) or 'none'}; `{HOW_TO_GET[suffix]}` installs one"
         )
     return usable[0]
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep the runtimes' greeting, which no setting turns off, from the terminal."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # a process without a standard error
-        yield
-        return
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def cores() -> int:
     """Return how many cores this process may use."""
     allowed: set[int] = getattr(os, "sched_getaffinity", lambda _: set[int]())(0)
     return len(allowed) or os.cpu_count() or 1
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -6,12 +6,21 @@ import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from stemlab.errors import AudioError, SettingError
-from stemlab.masks import EXTENSIONS, Masks, Regridder, apply, extend, sharpen
+from stemlab.masks import (
+    EXTENSIONS,
+    AnyMasks,
+    Masks,
+    Regridder,
+    apply,
+    extend,
+    magnitudes,
+    sharpen,
+)
 from stemlab.model import DEFAULT, StemModel
 from stemlab.sound.audio import Audio, Reader
 from stemlab.sound.fifo import Fifo, reblock
@@ -51,7 +60,7 @@ class StemBlock:
     spectrum
         The mixture's spectrum, [frames, bins, 2].
     masks
-        The stems' masks, [frames, bins, 2, stems].
+        The stems' masks, [frames, bins, 2, stems]; of complex ones the shares of the magnitudes.
     """
 
     start: int
@@ -89,7 +98,8 @@ class Separator:
         A loaded model, or what `StemModel` loads.
     stft
         The transform the masks are applied in; by default the model's own. For another one the
-        masks are carried over to its grid, see `stemlab.masks.Regridder`.
+        masks are carried over to its grid, see `stemlab.masks.Regridder`; of complex masks the
+        magnitudes, since phases hold only for the transform in which they were found.
     exponent
         Sharpens (above 1) or softens (below 1) the masks.
     past, lookahead
@@ -276,22 +286,27 @@ class Separator:
         with Reader(song, self.rate) as reader:
             yield from self.stream(reader.blocks())
 
-    def _carried(self, mixture: _Mixture, blocks: Iterable[Samples]) -> Iterator[Masks | None]:
+    def _carried(self, mixture: _Mixture, blocks: Iterable[Samples]) -> Iterator[AnyMasks | None]:
         """Yield the masks in the grid of `stft`."""
         card = self.model.card
+        if self.stft == card.stft:
+            for own in self._masks(mixture.heard(blocks)):
+                yield None if own is None else sharpen(own, self.exponent)
+            return
         regridder = Regridder(card.stft, self.stft, card.bins)
-        for masks in self._masks(mixture.magnitudes(blocks)):
-            yield None if masks is None else sharpen(regridder.push(masks), self.exponent)
+        for masks in self._masks(mixture.heard(blocks)):
+            carried = None if masks is None else regridder.push(magnitudes(masks))
+            yield None if carried is None else sharpen(carried, self.exponent)
         rest = regridder.flush(self.stft.frames(mixture.length))
         if rest is not None:
             yield sharpen(rest, self.exponent)
 
-    def _masks(self, magnitudes: Iterable[NDArray[np.float32]]) -> Iterator[Masks | None]:
+    def _masks(self, heard: Iterable[NDArray[np.inexact[Any]]]) -> Iterator[AnyMasks | None]:
         """Run the model over overlapping windows and cross-fade their masks into one stream."""
         fade_in = np.linspace(0, 1, self.overlap + 2, dtype=np.float32)[1:-1, None, None, None]
         step = self._step
-        tail: Masks | None = None
-        for done in _ahead(self._run, self._windows(magnitudes), 1):
+        tail: AnyMasks | None = None
+        for done in _ahead(self._run, self._windows(heard), 1):
             if done is None:
                 yield None
                 continue
@@ -305,15 +320,15 @@ class Separator:
             tail = masks[step : step + self.overlap]
 
     def _windows(
-        self, magnitudes: Iterable[NDArray[np.float32]]
-    ) -> Iterator[tuple[NDArray[np.float32], bool] | None]:
+        self, heard: Iterable[NDArray[np.inexact[Any]]]
+    ) -> Iterator[tuple[NDArray[np.inexact[Any]], bool] | None]:
         """Cut frames into windows of T that overlap; the flag marks the last, shorter one.
 
         Where new frames complete no window, None lets finished work go on.
         """
         frames, step = self.model.card.frames, self._step
-        held: NDArray[np.float32] = np.zeros((self.past, self.model.card.bins, 2), np.float32)
-        for new in magnitudes:
+        held: NDArray[np.inexact[Any]] = np.zeros((self.past, self.model.card.bins, 2), np.float32)
+        for new in heard:
             held = np.concatenate([held, new])
             while len(held) > frames:
                 yield held[:frames], False
@@ -322,11 +337,11 @@ class Separator:
         if len(held) > self.past:
             yield held, True
 
-    def _run(self, window: tuple[NDArray[np.float32], bool]) -> tuple[Masks, bool]:
-        magnitude, last = window
-        missing = self.model.card.frames - len(magnitude)
-        padded = np.pad(magnitude, ((0, missing), (0, 0), (0, 0))) if missing else magnitude
-        return self.model.masks(padded)[: len(magnitude)], last
+    def _run(self, window: tuple[NDArray[np.inexact[Any]], bool]) -> tuple[AnyMasks, bool]:
+        heard, last = window
+        missing = self.model.card.frames - len(heard)
+        padded = np.pad(heard, ((0, missing), (0, 0), (0, 0))) if missing else heard
+        return self.model.masks(padded)[: len(heard)], last
 
 
 class _Mixture:
@@ -335,29 +350,26 @@ class _Mixture:
     def __init__(self, separator: Separator, before: Samples | None) -> None:
         stft, native = separator.stft, separator.model.card.stft
         self._band, self._batch = separator.model.card.bins, separator.batch
+        self._hear = separator.model.hear
         self._own = stft.analyser(before)
         self._native = self._own if stft == native else native.analyser(before)
         self.samples: Fifo[np.float32] = Fifo()
         self.spectrum: Fifo[np.complex64] = Fifo()
         self.length = 0
 
-    def magnitudes(self, blocks: Iterable[Samples]) -> Iterator[NDArray[np.float32]]:
-        """Yield the magnitudes the model reads, [frames, F, 2]."""
+    def heard(self, blocks: Iterable[Samples]) -> Iterator[NDArray[np.inexact[Any]]]:
+        """Yield what the model hears, [frames, F, 2]."""
         for block in reblock(blocks, self._batch):
             self.length += len(block)
             self.samples.push(block)
             spectrum = self._own.push(block)
             self.spectrum.push(spectrum)
-            yield self._magnitude(
-                spectrum if self._native is self._own else self._native.push(block)
-            )
+            own = self._native is self._own
+            yield self._hear((spectrum if own else self._native.push(block))[:, : self._band])
         spectrum = self._own.flush()
         self.spectrum.push(spectrum)
-        yield self._magnitude(spectrum if self._native is self._own else self._native.flush())
-
-    def _magnitude(self, spectrum: Spectrum) -> NDArray[np.float32]:
-        magnitude: NDArray[np.float32] = np.abs(spectrum[:, : self._band])
-        return magnitude
+        last = spectrum if self._native is self._own else self._native.flush()
+        yield self._hear(last[:, : self._band])
 
 
 class _Synthesis:
@@ -366,11 +378,13 @@ class _Synthesis:
     def __init__(self, stft: Stft, mixture: _Mixture, extension: str) -> None:
         self._mixture, self._extension = mixture, extension
         self._synthesiser = stft.synthesiser()
-        self._masks: Fifo[np.float32] = Fifo()
+        self._masks: Fifo[Any] = Fifo()
         self._start = 0
         self._frame = 0
 
-    def pieces(self, masks: Iterable[Masks | None]) -> Iterator[tuple[Masks, Spectrum] | None]:
+    def pieces(
+        self, masks: Iterable[AnyMasks | None]
+    ) -> Iterator[tuple[AnyMasks, Spectrum] | None]:
         """Yield masks [frames, F, 2, stems] and the spectrum they belong to."""
         for new in masks:
             if new is None:
@@ -380,11 +394,12 @@ class _Synthesis:
             while count := min(BATCH, len(self._masks), len(self._mixture.spectrum)):
                 yield self._masks.take(count), self._mixture.spectrum.take(count)
 
-    def make(self, piece: tuple[Masks, Spectrum]) -> tuple[Masks, Spectrum, Samples]:
+    def make(self, piece: tuple[AnyMasks, Spectrum]) -> tuple[Masks, Spectrum, Samples]:
         """Return the masks of all bins, their spectrum, and all stems but the last."""
         narrow, spectrum = piece
         masks = extend(narrow, spectrum.shape[1], self._extension)
-        return masks, spectrum, self._synthesiser.push(apply(masks[..., :-1], spectrum))
+        parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
+        return magnitudes(masks), spectrum, parts
 
     def block(self, masks: Masks, spectrum: Spectrum, parts: Samples) -> StemBlock:
         """Return the block that these complete."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stemlab.card import CHECKS, Card
+from stemlab.card import CHECKS, USUAL, Card
 from stemlab.cli import main
 from stemlab.errors import ModelError
 from stemlab.model import find, paths, song_models
@@ -82,6 +82,12 @@ def test_stems_may_have_names(network: Path, stems: list[str]) -> None:
         ("measured", {"sdr": math.nan}),
         ("runtimes", [7]),
         ("lookahead", -1),
+        ("kind", "spectrum"),
+        ("reads", "1 t t f c"),
+        ("gives", "1 t f c r s"),
+        ("scale", -1),
+        ("scale", math.nan),
+        ("level", "loud"),
     ],
 )
 def test_a_field_that_cannot_be(network: Path, field: str, value: object) -> None:
@@ -90,7 +96,7 @@ def test_a_field_that_cannot_be(network: Path, field: str, value: object) -> Non
 
 
 def test_each_field_is_wanted(network: Path) -> None:
-    for name in set(CHECKS) - {"synthesis", "lookahead"}:
+    for name in set(CHECKS) - {"synthesis", "lookahead", *USUAL}:
         rest = {key: value for key, value in GOOD.items() if key != name}
         with pytest.raises(ModelError, match=f"{name} is missing"):
             Card.read(write(network, json.dumps(rest)))

@@ -11,15 +11,9 @@ import numpy as np
 import pytest
 
 from stemlab.card import Card
-from stemlab.errors import ModelError
-from stemlab.model import (
-    RUNTIMES,
-    ModelWarning,
-    StemModel,
-    find,
-    installed_runtimes,
-    song_models,
-)
+from stemlab.errors import ModelError, ModelWarning
+from stemlab.model import StemModel, find, song_models
+from stemlab.networks.runtimes import RUNTIMES, installed_runtimes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,7 +141,7 @@ def test_a_foreign_file_explains_itself(copy: Path, content: bytes, runtime: str
 
 def test_another_network_than_the_card_says(copy: Path) -> None:
     rewrite(copy, frames=64)
-    with pytest.raises(ModelError, match=r"takes \[1, 512, 1024, 2\] .* not a stemlab model"):
+    with pytest.raises(ModelError, match=r"takes \[1, 512, 1024, 2\] .* `stemlab models check`"):
         StemModel(copy)
 
 
@@ -169,7 +163,7 @@ class Interpreter:
         with open({log!r}, "a") as log:
             log.write(f"{{os.getppid()}} ")
 
-    def allocate_tensors(self) -> None:
+    def get_input_details(self) -> None:
         {deed}
 """
 
@@ -204,7 +198,7 @@ def test_broken_networks_end_in_a_sentence(tmp_path: Path) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from stemlab.errors import ModelError\n"
-        "from stemlab.model import installed_runtimes\n"
+        "from stemlab.networks.runtimes import installed_runtimes\n"
         "from stemlab.live.model import StreamModel\n"
         "for path in sorted(Path(sys.argv[1]).glob('*.tflite')):\n"
         "    for runtime in installed_runtimes():\n"

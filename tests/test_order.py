@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 HOUSE = Path(stemlab.__file__).parent
 ROOMS = (
-    "errors", "demo", "child", "sound", "spectral", "masks", "card", "model", "separator", "mixer",
-    "importers", "live", "cluster", "library", "research", "pictures", "widgets/engine",
-    "widgets/parts", "widgets", "widgets/decks", "labs", "lab", "cli", "__main__",
+    "errors", "demo", "child", "sound", "spectral", "masks", "networks", "card", "model",
+    "separator", "mixer", "importers", "live", "cluster", "library", "research", "pictures",
+    "widgets/engine", "widgets/parts", "widgets", "widgets/decks", "labs", "lab", "cli", "__main__",
 )  # fmt: skip
 """From the ground up; `__init__` names what is public and stands beside them."""
 

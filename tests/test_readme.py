@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from foreign import model
 
 from stemlab import demo
 from stemlab.sound.audio import Audio, load, save
@@ -22,7 +24,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Somebody's home, with some seconds of the demo as the song."""
+    """Somebody's home, with some seconds of the demo as the song, and a network of their own."""
     home = tmp_path_factory.mktemp("home")
     song = Audio(load(demo.path()).samples[: 3 * 44_100])
     (home / "Music").mkdir()
@@ -31,6 +33,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(home / "song.flac", song)
     for name, path in demo.stem_paths().items():
         save(home / "FOLDER" / f"{name}.wav", Audio(load(path).samples[: 2 * 44_100]))
+    network = model("magnitude to masks", home)
+    for path in (network, network.with_suffix(".json")):
+        path.rename(path.with_stem("mine"))
     return home
 
 
@@ -51,7 +56,8 @@ def test_links_lead_somewhere() -> None:
 )
 def test_commands_run(command: str, home: Path) -> None:
     words = command.replace("~", str(home)).split()[1:]
-    done = subprocess.run([sys.executable, "-m", "stemlab", *words], cwd=home, check=False)
+    env = os.environ | {"STEMLAB_MODELS": str(home / "models")}
+    done = subprocess.run([sys.executable, "-m", "stemlab", *words], cwd=home, env=env, check=False)
     assert done.returncode == 0
 
 

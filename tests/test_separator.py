@@ -13,7 +13,8 @@ from sounds import SONGS
 
 from stemlab import demo
 from stemlab.errors import AudioError, SettingError
-from stemlab.model import StemModel, installed_runtimes, song_models
+from stemlab.model import StemModel, song_models
+from stemlab.networks.runtimes import installed_runtimes
 from stemlab.research.metrics import conservation, energy, sdr
 from stemlab.separator import Separator
 from stemlab.sound.audio import Audio, Reader, load

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemlab.importers import spleeter
-from stemlab.model import StemModel, installed_runtimes
+from stemlab.model import StemModel
+from stemlab.networks.runtimes import installed_runtimes
 from stemlab.research.metrics import sdr
 from stemlab.separator import Separator
 from stemlab.sound.audio import Audio, load

@@ -23,7 +23,7 @@ from music.pool import list_songs
 from spleeter_2stems import MODELS, speed
 
 from stemlab.importers import spleeter
-from stemlab.model import installed_runtimes
+from stemlab.networks.runtimes import installed_runtimes
 
 if TYPE_CHECKING:
     import numpy as np

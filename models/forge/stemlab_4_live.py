@@ -22,7 +22,7 @@ from spleeter_2stems import MODELS
 
 from stemlab.importers import spleeter
 from stemlab.live.model import StreamModel
-from stemlab.model import installed_runtimes
+from stemlab.networks.runtimes import installed_runtimes
 
 NAME = "stemlab-4-live"
 VERSION = "1.0.0"

@@ -81,6 +81,8 @@ def coarsen(card: Card, bits: int, folder: Path) -> Coarse:
         raise SettingError(
             f"{bits} bits: choose 2 to 8, what an int8 weight can be rounded to, or 16 for floats"
         )
+    if card.path.suffix != ".tflite":
+        raise SettingError(f"{card.name}: only weights of .tflite files can be rounded")
     whole = FLOAT if bits == HALF else INT8
     network = bytearray(card.path.read_bytes())
     packed = size = len(network)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from stemlab.research.account import windows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from stemlab.masks import AnyMasks
     from stemlab.research.account import Account
     from stemlab.separator import Separator
 
@@ -27,7 +28,7 @@ KEPT = 12
 class Run(NamedTuple):
     """The masks of a window, and the seconds and CPU seconds that they took."""
 
-    masks: NDArray[np.float32]
+    masks: AnyMasks
     wall: float
     cpu: float
 
@@ -44,26 +45,26 @@ class Memory(StemModel):
     def __init__(self, model: str, runtime: str | None, threads: int) -> None:
         super().__init__(model, runtime=runtime, threads=threads)
         self._first: Run | None = None  # slower than those that follow
-        self._window: NDArray[np.float32] | None = None  # what it read
+        self._window: NDArray[np.inexact[Any]] | None = None  # what it read
         self.used: list[tuple[Run, bool]] = []
         self._kept: OrderedDict[bytes, Run] = OrderedDict()
 
-    def masks(self, magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the masks [T, F, 2, stems] of a magnitude spectrogram [T, F, 2]."""
-        key = blake2b(np.ascontiguousarray(magnitude).data).digest()
+    def masks(self, heard: NDArray[np.inexact[Any]]) -> AnyMasks:
+        """Return the masks [T, F, 2, stems] of what it hears of a window [T, F, 2]."""
+        key = blake2b(np.ascontiguousarray(heard).data).digest()
         known = key in self._kept
-        run = self._kept.pop(key) if known else self._run(magnitude)
+        run = self._kept.pop(key) if known else self._run(heard)
         if self._first is None:
-            self._first, self._window = run, magnitude.copy()
+            self._first, self._window = run, heard.copy()
         self._kept[key] = run
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         self.used.append((run, known))
         return run.masks.copy()
 
-    def _run(self, magnitude: NDArray[np.float32]) -> Run:
+    def _run(self, heard: NDArray[np.inexact[Any]]) -> Run:
         wall, cpu = time.perf_counter(), time.process_time()
-        masks = super().masks(magnitude)
+        masks = super().masks(heard)
         return Run(masks, time.perf_counter() - wall, time.process_time() - cpu)
 
     @cached_property

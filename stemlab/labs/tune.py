@@ -18,7 +18,8 @@ from stemlab.labs.coarse import coarse
 from stemlab.labs.history import History
 from stemlab.labs.trial import SECONDS, Passage, Trial, parse_hop, parse_window
 from stemlab.masks import EXTENSIONS
-from stemlab.model import DEFAULT, cores, find, installed_runtimes, song_models
+from stemlab.model import DEFAULT, cores, find, song_models
+from stemlab.networks.runtimes import installed_runtimes
 from stemlab.research.sweep import SETTINGS, Setting
 from stemlab.separator import OVERLAP
 from stemlab.sound.audio import Reader
@@ -432,13 +433,14 @@ def _trial(values: Values) -> Trial:
     StemlabError
         If a hop, a window or a precision has no meaning.
     """
-    names = ("n_fft", "exponent", "past", "lookahead", "overlap", "extension", "runtime",
-             "threads")  # fmt: skip
+    names = ("n_fft", "exponent", "past", "lookahead", "overlap", "extension", "threads")
     bits, model = values["precision"], values["model"]
+    runtime = values["runtime"] if find(model).path.suffix == ".tflite" else None
     setting = Setting(
         hop=parse_hop(values["hop"], values["n_fft"]),
         window=parse_window(values["window"]),
         model=str(coarse(model, bits).card.path) if bits else model,
+        runtime=runtime,
         **{name: values[name] for name in names},
     )
     song, references = (values[name].strip() for name in ("song", "references"))

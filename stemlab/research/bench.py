@@ -179,19 +179,20 @@ def _stages(song: Path, separator: Separator) -> dict[str, float]:
 
     samples = np.resize(decode(), (count, 2))
     spectrum = stft.analyse(samples)
-    magnitude = np.resize(np.abs(spectrum[:, : card.bins]), (card.frames, card.bins, 2))
-    shape = (len(spectrum), *magnitude.shape[1:], len(card.stems))
-    masks = np.resize(separator.model.masks(magnitude), shape)
+    heard = separator.model.hear(spectrum[:, : card.bins])
+    window = np.resize(heard, (card.frames, card.bins, 2))
+    shape = (len(spectrum), *window.shape[1:], len(card.stems))
+    masks = np.resize(separator.model.masks(window), shape)
 
     def mask() -> Any:
         return apply(extend(masks, spectrum.shape[1])[..., :-1], spectrum)
 
     stems = mask()
-    window = card.frames * card.hop / separator.rate
+    seconds = card.frames * card.hop / separator.rate
     return {
         "decode": EXCERPT / _best(decode),
         "stft": EXCERPT / _best(lambda: stft.analyse(samples)),
-        "model": window / _best(lambda: separator.model.masks(magnitude)),
+        "model": seconds / _best(lambda: separator.model.masks(window)),
         "masks": EXCERPT / _best(mask),
         "istft": EXCERPT / _best(lambda: stft.synthesise(stems, count)),
     }

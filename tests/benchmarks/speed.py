@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "models" / "forge"))
 from spleeter_2stems import checkpoint
 
 from stemlab import demo
-from stemlab.model import StemModel, installed_runtimes, paths
+from stemlab.model import StemModel, paths
+from stemlab.networks.runtimes import installed_runtimes
 from stemlab.separator import Separator
 from stemlab.sound.audio import Audio, Reader, load, save
 

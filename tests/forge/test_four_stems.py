@@ -20,7 +20,8 @@ from music.pool import REST, write_song
 from stemlab import demo
 from stemlab.importers import spleeter
 from stemlab.live.model import StreamModel
-from stemlab.model import StemModel, installed_runtimes
+from stemlab.model import StemModel
+from stemlab.networks.runtimes import installed_runtimes
 from stemlab.sound.audio import load
 from stemlab.spectral import Stft
 

@@ -23,7 +23,8 @@ from local_http import serving
 from stemlab.errors import ModelError
 from stemlab.importers import spleeter
 from stemlab.masks import apply
-from stemlab.model import StemModel, find, installed_runtimes, shipped_models
+from stemlab.model import StemModel, find, shipped_models
+from stemlab.networks.runtimes import installed_runtimes
 from stemlab.research.metrics import sdr
 from stemlab.sound.audio import RATE, Reader
 from stemlab.spectral import Stft

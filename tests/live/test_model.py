@@ -8,7 +8,8 @@ import pytest
 
 from stemlab.errors import ModelError
 from stemlab.live.model import StreamModel
-from stemlab.model import StemModel, find, installed_runtimes
+from stemlab.model import StemModel, find
+from stemlab.networks.runtimes import installed_runtimes
 
 if TYPE_CHECKING:
     from pathlib import Path

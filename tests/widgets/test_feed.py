@@ -74,9 +74,9 @@ class Turnstile(StemModel):
         super().__init__("spleeter-2stems")
         self.tickets = Semaphore(1)
 
-    def masks(self, magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
+    def masks(self, heard: NDArray[np.inexact[Any]]) -> NDArray[Any]:
         self.tickets.acquire()
-        return super().masks(magnitude)
+        return super().masks(heard)
 
 
 def test_a_jump_does_not_wait_for_the_window_under_way(tmp_path: Path, song: Audio) -> None:
