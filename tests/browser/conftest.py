@@ -287,6 +287,7 @@ def _serve(home: Path, root: Path, port: int, token: str) -> subprocess.Popen[by
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "STEMLAB_MODELS": "models",
         "STEMLAB_STORE": "store",
     }
     here = {name: str(home / folder) for name, folder in folders.items()}

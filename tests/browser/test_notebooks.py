@@ -127,6 +127,22 @@ def test_the_decks_notebook_plays(lab: Lab) -> None:
     page.context.close()
 
 
+@pytest.mark.timeout(600)  # it trains a network
+def test_the_network_notebook_trains_and_plays(lab: Lab) -> None:
+    """Its own model stands in the player and in the table, beside those that are shipped."""
+    page = opened(lab, "05_your_network.ipynb", 1200, 1800)
+    table = page.locator("table.dataframe")
+    table.wait_for()
+    assert {"my-network", "stemlab-4", "IRM"} <= {*table.locator("th").all_inner_texts()}
+    table.scroll_into_view_if_needed()
+    page.screenshot(path=PICTURES / "network.png")
+    page.get_by_role("button", name="Play", exact=True).first.click()
+    player = page.evaluate("[...stemlab.players.keys()][0]")
+    Notebook(page).wait(f"stemlab.players.get('{player}').now() > 0.2")
+    assert np.sqrt(np.mean(np.square(Notebook(page).record(player, 3)))) > 0.02
+    page.context.close()
+
+
 def test_the_live_notebook_listens(lab: Lab) -> None:
     """Its last cell lets it hear the player in place of the microphone; the picture rolls."""
     page = opened(lab, "04_live.ipynb")
