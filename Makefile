@@ -35,6 +35,7 @@ bench: .venv/dev
 	$(BIN)/python tests/benchmarks/speed.py
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python tests/benchmarks/player.py
+	$(BIN)/python tests/benchmarks/sliders.py
 	$(BIN)/python tests/benchmarks/stretch.py
 	$(BIN)/python tests/benchmarks/latency.py
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 
 from stemlab.errors import AudioError, SettingError
 from stemlab.research.layouts import MIXTURES, STEM_FILES, find_songs
-from stemlab.research.metrics import sdr
+from stemlab.research.metrics import energy, sdr
 from stemlab.research.references import Mixed
 from stemlab.separator import Separator
 from stemlab.sound.audio import Audio, Reader
@@ -120,12 +120,29 @@ class Excerpt:
             raise AudioError(
                 f"{song}: ends before {start:g} s or soon after it; choose an earlier start"
             )
-        blocks = list(separator.stream([mix]))
-        masks = np.concatenate([block.masks for block in blocks])
-        stems = np.concatenate([block.stems for block in blocks], axis=1)
-        separated = dict(zip(separator.stems, stems, strict=True))
+        masks, separated = _separate(mix, separator)
         true = _references(Path(song), separator, first, len(mix))
         return cls(mix, true or separated, true is not None, masks, separated, separator)
+
+    def sung(self, voice: Samples) -> Excerpt:
+        """Return the same with another singer, as loud as the one before; separated anew.
+
+        Parameters
+        ----------
+        voice
+            [samples, 2]; it is repeated where it is shorter. Without any, nothing changes.
+        """
+        if not len(voice):
+            return self
+        singer = next(iter(self.stems))
+        before = self.stems[singer]
+        again = np.resize(voice, before.shape)
+        louder = np.sqrt(energy(before) / max(energy(again), 1e-9))
+        now = again * np.float32(louder)
+        mix = self.mix - before + now
+        masks, separated = _separate(mix, self.separator)
+        stems = {**self.stems, singer: now}
+        return replace(self, mix=mix, stems=stems, masks=masks, separated=separated)
 
     @property
     def rate(self) -> int:
@@ -182,6 +199,14 @@ class Excerpt:
     def audio(self, sounds: Mapping[str, Samples]) -> dict[str, Audio]:
         """Return sounds [samples, 2] as a player takes them."""
         return {name: Audio(sound, self.rate) for name, sound in sounds.items()}
+
+
+def _separate(mix: Samples, separator: Separator) -> tuple[Masks, dict[str, Samples]]:
+    """Return the model's masks of a mixture, and its stems by name."""
+    blocks = list(separator.stream([mix]))
+    masks = np.concatenate([block.masks for block in blocks])
+    stems = np.concatenate([block.stems for block in blocks], axis=1)
+    return masks, dict(zip(separator.stems, stems, strict=True))
 
 
 def _references(

@@ -76,6 +76,34 @@ def shortest_window(window: Any, low: float = 440.0, high: float = 466.16) -> Ve
     return Verdict(True, f"{facts}. Half of it would merge them into one; twice smears time.")
 
 
+def heard_pitch(hertz: Any) -> Verdict:
+    """Check which pitch one hears whose lines in the picture lie at 660, 880 and 1100 Hz.
+
+    Examples
+    --------
+    >>> print(heard_pitch(660))
+    ✘ Not yet. 660 Hz is the lowest line, but 880 is no multiple of it. Which tone has all three ...
+    """
+    lines = (660, 880, 1100)
+    if not isinstance(hertz, (int, float)) or hertz <= 0:
+        return Verdict(False, "Answer with a frequency in Hz, such as 660.")
+    misses = [line for line in lines if line % hertz]
+    if not misses and hertz == 220:  # noqa: PLR2004 - the answer
+        return Verdict(
+            True,
+            "They are the third, fourth and fifth multiple of 220 Hz, its overtones. The ear hears "
+            "the pitch of the stack, even where its lowest line is missing, as on a telephone.",
+        )
+    if not misses:
+        return Verdict(False, f"All are multiples of {hertz:g} Hz, but also of a higher tone.")
+    first = "is the lowest line, but" if hertz == lines[0] else "does not fit:"
+    return Verdict(
+        False,
+        f"{hertz:g} Hz {first} {misses[0]} is no multiple of it. Which tone has all three among "
+        "its overtones?",
+    )
+
+
 def valley(window: int, low: float, high: float) -> float:
     """Return by how many dB the level between two tones dips below the weaker one."""
     time = np.arange(window) / RATE

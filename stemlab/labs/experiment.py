@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 from html import escape
 from threading import Lock, Thread
@@ -15,6 +13,7 @@ import numpy as np
 
 from stemlab.errors import StemlabError
 from stemlab.sound.audio import RATE, Audio
+from stemlab.widgets.chart import Chart
 from stemlab.widgets.maskview import MaskView
 from stemlab.widgets.parts.lifetime import Fleeting
 from stemlab.widgets.player import StemPlayer
@@ -22,8 +21,7 @@ from stemlab.widgets.player import StemPlayer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from matplotlib.figure import Figure
-
+    from stemlab.pictures.drawing import Drawing
     from stemlab.spectral import Samples
 
 
@@ -37,17 +35,17 @@ class Outcome:
     Attributes
     ----------
     sounds
-        What plays, by name, each [samples, 2]; names, number and length stay the same.
+        What plays, by name, each [samples, 2]; names, number and length stay the same. Or what
+        works them out, when the drawing has gone out.
     words
         What to know of it, in HTML; or what works it out, when the sound has gone out.
-    draw
-        Draws what to see of it, if a `MaskView` does not show it, also after the sound. The
-        figure's label tells those who cannot see it what it shows.
+    drawing
+        What to see of it, if a `MaskView` does not show it.
     """
 
-    sounds: dict[str, Samples]
+    sounds: dict[str, Samples] | Callable[[], dict[str, Samples]]
     words: str | Callable[[], str]
-    draw: Callable[[], Figure] | None = None
+    drawing: Drawing | None = None
 
 
 class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
@@ -72,8 +70,9 @@ class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
 
     Attributes
     ----------
-    controls, player, words
-        The parts; ``controls["stem"].value = "bass"`` does what the page does.
+    controls, player, words, chart
+        The parts; ``controls["stem"].value = "bass"`` does what the page does. The chart is there
+        only where there is something to draw.
 
     Examples
     --------
@@ -105,30 +104,32 @@ class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
         self._worker: Thread | None = None
         self.controls = dict(controls)
         self.words = ipywidgets.HTML()
-        self.picture = ipywidgets.HTML()
         self._values = self._read()
         outcome = make(**self._values)
-        self.player = StemPlayer(_audio(outcome.sounds))
+        self.chart = Chart() if outcome.drawing else None
+        self.player = StemPlayer(_audio(outcome))
         self.player.loop = [0.0, self.player.duration]
         if solo:
             self.player.solo(solo)
         self.player.observe(self._alone, "playing")
-        self._show(outcome)
+        self._draw(outcome)
+        self._say(outcome)
         for control in self.controls.values():
             control.observe(self._change, "value")
         self.view = MaskView(self.player) if view else None
-        figure = [self.picture] if outcome.draw else []
+        chart = [self.chart] if self.chart else []
         masks = [self.view] if self.view else []
         row = ipywidgets.Box([*self.controls.values()], layout=ROW)
-        super().__init__([row, self.words, *figure, self.player, *masks])
+        super().__init__([row, self.words, *chart, self.player, *masks])
         self._all.add(self)
 
     def close(self) -> None:
         """Stop the sound and remove all."""
         self._all.discard(self)
         self.settle()
-        if self.view:
-            self.view.close()
+        for part in (self.view, self.chart):
+            if part:
+                part.close()
         self.player.close()
         super().close()
 
@@ -156,16 +157,19 @@ class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
             except StemlabError as error:
                 self.words.value = f"<b>{escape(str(error))}</b>"
                 return
-            self.player.replace(_audio(outcome.sounds))
+            self._draw(outcome)
+            self.player.replace(_audio(outcome))
             if self._starts and values[self._starts] != before[self._starts]:
                 self.player.play()
-            self._show(outcome)
+            self._say(outcome)
 
-    def _show(self, outcome: Outcome) -> None:
+    def _draw(self, outcome: Outcome) -> None:
+        if self.chart and outcome.drawing:
+            self.chart.show(outcome.drawing)
+
+    def _say(self, outcome: Outcome) -> None:
         words = outcome.words
         self.words.value = words if isinstance(words, str) else words()
-        if outcome.draw and self._read() == self._values:
-            self.picture.value = picture(outcome.draw())
 
     def _alone(self, change: Any) -> None:
         """Let the others fall silent when this one plays."""
@@ -174,21 +178,8 @@ class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
                 other.player.pause()
 
 
-def picture(figure: Figure) -> str:
-    """Return a figure as HTML that carries the image with it.
-
-    On white, whatever the page's theme, so that its colours mean the same everywhere.
-    """
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
-    data = base64.b64encode(file.getvalue()).decode()
-    return (
-        f'<img alt="{escape(str(figure.get_label()))}" src="data:image/png;base64,{data}" '
-        'style="max-width: 100%; border-radius: 6px">'
-    )
-
-
-def _audio(sounds: dict[str, Samples]) -> dict[str, Audio]:
+def _audio(outcome: Outcome) -> dict[str, Audio]:
+    sounds = outcome.sounds if isinstance(outcome.sounds, dict) else outcome.sounds()
     return {name: Audio(sound, RATE) for name, sound in sounds.items()}
 
 

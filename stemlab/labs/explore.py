@@ -29,6 +29,7 @@ from stemlab.labs.experiment import (
     steps,
     wide,
 )
+from stemlab.labs.tables import bars, leaks
 from stemlab.masks import (
     apply,
     ideal_binary_mask,
@@ -36,6 +37,7 @@ from stemlab.masks import (
     normalise,
     phase_sensitive_mask,
 )
+from stemlab.pictures.drawing import cells
 from stemlab.pictures.picture import Axis, Picture
 from stemlab.research.metrics import conservation, energy, sdr
 from stemlab.spectral import Stft
@@ -44,7 +46,6 @@ from stemlab.widgets.paint import PaintMask, gathered, spread
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from stemlab.masks import Masks
@@ -67,6 +68,8 @@ __all__ = [
 
 # ------------------------------------------------------------------ 1: window and hop
 
+CLOSE = 0.3  # seconds of a waveform that are drawn
+
 
 def windows(excerpt: Excerpt) -> Experiment:
     """Step 1: the trade of time for frequency, heard by what the loudest cells alone sound like."""
@@ -82,20 +85,27 @@ def windows(excerpt: Excerpt) -> Experiment:
         before, stft = sources[sound], Stft(window, window // hop)
         spectrum = stft.analyse(before)
         loudest = spectrum * strongest(spectrum, cells / 100)
-        after = stft.synthesise(loudest, len(before))
-        length, step = 1000 * window / excerpt.rate, 1000 * stft.hop / excerpt.rate
-        words = (
-            f"Each column looks at <b>{length:.0f} ms</b>, a new one every {step:.1f} ms; rows lie "
-            f"<b>{excerpt.rate / window:.1f} Hz</b> apart. {cells:g} % of the cells give the sound "
-            f"back with {db(sdr(before, after))} SDR."
-        )
 
-        def draw() -> Figure:
-            return figures.close_up(
-                before, after, excerpt.rate, loudest, stft, axis=axes.get(sound)
+        @cache
+        def after() -> Samples:
+            return stft.synthesise(loudest, len(before))
+
+        def words() -> str:
+            length, step = 1000 * window / excerpt.rate, 1000 * stft.hop / excerpt.rate
+            return (
+                f"Each column looks at <b>{length:.0f} ms</b>, a new one every {step:.1f} ms; rows "
+                f"lie <b>{excerpt.rate / window:.1f} Hz</b> apart. {cells:g} % of the cells give "
+                f"the sound back with {db(sdr(before, after()))} SDR."
             )
 
-        return Outcome(kept_and_rest(before, after), words, draw)
+        start = onset(before, excerpt.rate)
+        stop = start + round(CLOSE * excerpt.rate)
+        heard = _part(loudest, stft, start, stop)
+        picture = Picture((), len(loudest), stft=stft, rate=excerpt.rate, axis=axes.get(sound))
+        around = slice(max(0, start - excerpt.rate) // stft.hop, (stop + excerpt.rate) // stft.hop)
+        picture.paint(around.start, loudest[around])
+        drawing = figures.close_up(before[start:stop], heard, start, picture, around)
+        return Outcome(lambda: kept_and_rest(before, after()), words, drawing)
 
     controls = {
         "sound": menu("sound", list(sources)),
@@ -104,6 +114,21 @@ def windows(excerpt: Excerpt) -> Experiment:
         "cells": steps("keep the loudest", _percent(0.3, 1, 3, 10, 30, 100), 1),
     }
     return Experiment(make, controls, solo="kept")
+
+
+def onset(sound: Samples, rate: int, step: int = 256) -> int:
+    """Return where to look: half of `CLOSE` before the level of a sound rises most, in samples."""
+    power = np.square(sound[: len(sound) // step * step]).reshape(-1, step, 2).sum((1, 2))
+    rise: NDArray[np.float32] = np.diff(power)
+    return max(0, (int(rise.argmax()) + 1) * step - round(CLOSE / 2 * rate))
+
+
+def _part(spectrum: Spectrum, stft: Stft, start: int, stop: int) -> Samples:
+    """Return a part of the sound of a spectrum, from only the frames that reach into it."""
+    first = start // stft.hop
+    last = -(-(stop + stft.n_fft) // stft.hop)
+    skip = start - first * stft.hop
+    return stft.synthesise(spectrum[first:last], stop - first * stft.hop)[skip:]
 
 
 def clicks(count: int, rate: int) -> Samples:
@@ -188,9 +213,6 @@ def kinds(excerpt: Excerpt) -> Experiment:
         }[hear]
 
         def words() -> str:
-            return scores({kind: excerpt.score(stem, mask), "the model": model(stem)})
-
-        def draw() -> Figure:
             sdrs = {
                 "binary": measured(stem, "binary", threshold),
                 "ratio, p = 1": measured(stem, "ratio", 1),
@@ -201,9 +223,10 @@ def kinds(excerpt: Excerpt) -> Experiment:
             if excerpt.known:  # else it would be compared with itself
                 sdrs["the model"] = model(stem).sdr
             chosen = f"ratio, p = {exponent:g} (yours)" if kind == "ratio" else kind
-            return figures.bars(sdrs, chosen, f"SDR of {stem} in dB")
+            table = scores({kind: excerpt.score(stem, mask), "the model": model(stem)})
+            return table + bars(sdrs, chosen, f"SDR of {stem} in dB")
 
-        return Outcome(kept_and_rest(excerpt.mix, heard), words, draw)
+        return Outcome(kept_and_rest(excerpt.mix, heard), words)
 
     controls: dict[str, ipywidgets.Widget] = {
         "stem": menu("stem", list(excerpt.stems)),
@@ -314,10 +337,8 @@ def phase(excerpt: Excerpt) -> Experiment:
             f"<b>{db(sdr(excerpt.stems[stem], rebuilt))}</b> (SDR)."
         )
 
-        def draw() -> Figure:
-            return figures.wave(excerpt.stems[stem], rebuilt, excerpt.rate)
-
-        return Outcome(kept_and_rest(excerpt.mix, rebuilt), words, draw)
+        drawing = figures.wave(excerpt.stems[stem], rebuilt, excerpt.rate)
+        return Outcome(kept_and_rest(excerpt.mix, rebuilt), words, drawing)
 
     controls = {
         "stem": menu("stem", list(excerpt.stems)),
@@ -337,19 +358,23 @@ def network(excerpt: Excerpt) -> Experiment:
     names = list(excerpt.stems)
     picture = Picture.of(excerpt.spectrum, excerpt.masks, names, stft=excerpt.stft)
     unsure = entropy(picture.masks())
+    doubt = cells(picture, unsure / np.float32(np.log2(len(names))))
     last = int(len(excerpt.mix) / excerpt.stft.hop)
 
     def make(frame: int) -> Outcome:
         whole = frame == last
         arrived = len(excerpt.mix) if whole else max(0, int(excerpt.stft.centre(frame + 0.5)))
-        heard = {name: _until(stem, arrived) for name, stem in excerpt.separated.items()}
         shares = excerpt.masks[frame].mean((0, 1))
         listed = ", ".join(f"{n} {share:.2f}" for n, share in zip(names, shares, strict=True))
         words = (
             f"Frame {frame} of {last}: mean masks {listed}; entropy "
             f"<b>{unsure[frame].mean():.2f}</b> of at most {np.log2(len(names)):.0f} bits."
         )
-        return Outcome(heard, words, lambda: figures.frame(picture, names, frame, unsure))
+
+        def heard() -> dict[str, Samples]:
+            return {name: _until(stem, arrived) for name, stem in excerpt.separated.items()}
+
+        return Outcome(heard, words, figures.frame(picture, names, frame, doubt))
 
     slider = ipywidgets.IntSlider(last, 0, last, description="frames arrived", **wide(420))
     clock = ipywidgets.Play(last, 0, last, 10, interval=600, repeat=True)
@@ -388,7 +413,7 @@ def bleed(excerpt: Excerpt) -> Experiment:
         said = f"You say {db(guess)}. "
         words = question + said + (_verdict(guess, table[i, j]) if show else "")
         heard = kept_and_rest(excerpt.mix, leak if show else np.zeros_like(leak))
-        return Outcome(heard, words, lambda: figures.leaks(seen, names, (i, j)))
+        return Outcome(heard, words + leaks(seen, names, (i, j)))
 
     controls = {
         "true": menu("of the true", names),
@@ -468,11 +493,9 @@ def precision(excerpt: Excerpt) -> Experiment:
             f"{result.speed:.0f} × real time."
         ).replace("-", "−")
 
-        def draw() -> Figure:
-            points = {b: (tried[b].size, tried[b].sdr) for b in sorted(tried, reverse=True)}
-            return figures.quality(points, bits, stem)
-
-        return Outcome(kept_and_rest(excerpt.mix, result.stems[stem]), words, draw)
+        points = {b: (tried[b].size, tried[b].sdr) for b in sorted(tried, reverse=True)}
+        drawing = figures.quality(points, bits, stem)
+        return Outcome(kept_and_rest(excerpt.mix, result.stems[stem]), words, drawing)
 
     controls = {
         "bits": steps("bits per weight", sorted(BITS), INT8),

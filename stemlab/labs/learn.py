@@ -32,7 +32,6 @@ from stemlab.spectral import Stft
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from stemlab.masks import Masks
@@ -294,15 +293,15 @@ class Lesson(Experiment):
     def _make_outcome(self, music: str, stem: str, epoch: int) -> Outcome:
         run = self.runs[-1]
         epoch = min(epoch, run.epochs)
-        mix = self.song.mixes[music]
-        kept = self.song.separate(music, run.masks[epoch][music])[stem]
 
-        def draw() -> Figure:
-            sdrs = {name: [at[name][stem] for at in run.sdrs] for name in PIECES}
-            losses = run.losses[: run.epochs + 1]  # the next epoch may be under way
-            return figures.learning(losses, sdrs, epoch, f"SDR of {stem} in dB")
+        def sounds() -> dict[str, Samples]:
+            kept = self.song.separate(music, run.masks[epoch][music])[stem]
+            return kept_and_rest(self.song.mixes[music], kept)
 
-        return Outcome(kept_and_rest(mix, kept), lambda: self._words(stem, epoch), draw)
+        sdrs = {name: [at[name][stem] for at in run.sdrs] for name in PIECES}
+        losses = run.losses[: run.epochs + 1]  # the next epoch may be under way
+        drawing = figures.learning(losses, sdrs, epoch, f"SDR of {stem} in dB")
+        return Outcome(sounds, lambda: self._words(stem, epoch), drawing)
 
     def _words(self, stem: str, epoch: int) -> str:
         run = self.runs[-1]

@@ -93,14 +93,16 @@ def live(heard: Any = None) -> LiveLab:
 def _table(account: dict[str, float | None], gaps: int) -> str:
     """Return the account as a table, the parts in the order in which sound passes them."""
     rows = [
-        f"<tr><td>{escape(part)}</td><td>{_milliseconds(account[part])}</td><td>{told}</td></tr>"
+        f"<tr><th scope='row'>{escape(part)}</th><td>{_milliseconds(account[part])}</td>"
+        f"<td>{told}</td></tr>"
         for part, told in PARTS.items()
         if part in account
     ]
     if not rows:
         return "Press Start above: then this machine's figures stand here."
-    last = f"<tr><td>gaps</td><td>{gaps}</td><td>since the start</td></tr>"
-    return f"<table><tr><th>part</th><th>ms</th><th></th></tr>{''.join(rows)}{last}</table>"
+    last = f"<tr><th scope='row'>gaps</th><td>{gaps}</td><td>since the start</td></tr>"
+    head = "".join(f"<th scope='col'>{name}</th>" for name in ("part", "ms", "what it is"))
+    return f"<table><tr>{head}</tr>{''.join(rows)}{last}</table>"
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -337,12 +337,17 @@ def level_bytes(power: NDArray[np.float32]) -> NDArray[np.uint8]:
     return packed
 
 
-def level_table() -> colours.Table:
-    """Return the colours of level bytes, [256, 3]: magma between the levels `SHOWN`."""
+def level_steps() -> NDArray[np.uint8]:
+    """Return which of 256 colours each level byte has, [256]: the first and last at `SHOWN`."""
     levels = np.linspace(FLOOR, CEILING, 256)
     share = (levels - SHOWN[0]) / (SHOWN[1] - SHOWN[0])
-    steps: NDArray[np.intp] = np.rint(share.clip(0, 1) * 255).astype(np.intp)
-    return colours.magma()[steps]
+    steps: NDArray[np.uint8] = np.rint(share.clip(0, 1) * 255).astype(np.uint8)
+    return steps
+
+
+def level_table() -> colours.Table:
+    """Return the colours of level bytes, [256, 3]: magma between the levels `SHOWN`."""
+    return colours.magma()[level_steps()]
 
 
 def _bins(axis: Axis, width: float, bins: int) -> tuple[NDArray[np.intp], int]:

@@ -5,7 +5,8 @@ import { capital, clamp, hertzText, levelText, noteText, timeText, Viewport } fr
 import { read, Song } from "./parts/cells.js";
 import { button, element, frames, press } from "./parts/controls.js";
 import { keepKeys } from "./parts/keys.js";
-import { Painter, themeOf, WIDE } from "./painter.js";
+import { Painter, WIDE } from "./painter.js";
+import { themeOf } from "./parts/theme.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./parts/axes.js").Point} Point */

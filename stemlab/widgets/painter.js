@@ -2,6 +2,7 @@
 
 import { clamp, frequencyTicks, hertzAt, hertzText, timeTicks } from "./parts/axes.js";
 import { gather, paintHeard, paintPlane } from "./parts/cells.js";
+import { readTables, themeOf } from "./parts/theme.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./parts/axes.js").Point} Point */
@@ -10,7 +11,6 @@ import { gather, paintHeard, paintPlane } from "./parts/cells.js";
 /** @typedef {import("./parts/cells.js").Strip} Strip */
 /** @typedef {{kind: "mixture" | "heard" | "mask", stem: number, x: number, y: number, w: number, h: number}} Panel */
 /** @typedef {{time: number, gains: Float32Array, point: Point | null}} Moment what changes as the song plays */
-/** @typedef {{ink: string, faint: string, page: string, empty: string, dark: boolean}} Theme */
 
 export const WIDE = 720; // px from which the masks stand beside the mixture
 const DATA_MS = 200; // between two looks for new cells
@@ -41,33 +41,6 @@ function layout(width, stems, low) {
   }
   const last = panels[panels.length - 1];
   return { panels, height: last.y + last.h + bottom };
-}
-
-/** @param {HTMLElement} root @returns {Theme} */
-export function themeOf(root) {
-  const style = getComputedStyle(root);
-  const [red, green, blue] = (style.color.match(/[\d.]+/g) ?? []).map(Number);
-  return {
-    ink: style.color,
-    faint: style.borderTopColor,
-    page: style.backgroundColor,
-    empty: style.outlineColor,
-    dark: 0.3 * red + 0.59 * green + 0.11 * blue > 128,
-  };
-}
-
-/**
- * Colour tables as the canvas stores pixels.
- * @param {DataView} data 256 × red, green, blue for each: levels, masks by night, masks by day
- * @returns {Uint32Array[]}
- */
-function readTables(data) {
-  const rgb = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return Array.from({ length: rgb.length / 768 }, (_, table) => {
-    const rgba = new Uint8Array(1024).fill(255);
-    for (let i = 0; i < 256; i++) rgba.set(rgb.subarray(table * 768 + 3 * i, table * 768 + 3 * i + 3), 4 * i);
-    return new Uint32Array(rgba.buffer);
-  });
 }
 
 /** Draws the panels on a canvas. */

@@ -165,6 +165,21 @@ class Notebook:
         while (found := self.run(f"print({expression})").strip()) != expected:
             assert time.monotonic() < end, f"{expression} is {found}, not {expected}"
 
+    def focused(self) -> str:
+        """Return the name of what has the focus."""
+        name: str = self.page.evaluate(
+            "document.activeElement.ariaLabel ?? document.activeElement.innerText ?? ''"
+        )
+        return name
+
+    def go_to(self, name: str, key: str = "Tab") -> None:
+        """Press a key, at most twenty times, until something of that name has the focus."""
+        for _ in range(20):
+            self.page.keyboard.press(key)
+            if self.focused() == name:
+                return
+        raise AssertionError(f"{name} is more than 20 times {key} away")
+
     def save(self) -> None:
         """Save the notebook, so that a page loaded anew finds its outputs."""
         self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")

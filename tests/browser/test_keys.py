@@ -83,31 +83,16 @@ def test_the_notebook_can_still_be_saved(notebook: Notebook) -> None:
         notebook.page.keyboard.press("Control+s")
 
 
-def focused(notebook: Notebook) -> str:
-    """Return the name of what has the focus."""
-    name: str = notebook.page.evaluate("document.activeElement.ariaLabel ?? ''")
-    return name
-
-
 def test_every_control_is_at_most_twenty_tabs_away(notebook: Notebook) -> None:
     """From before the player to behind it: only the chosen stem's controls are stops."""
     notebook.page.get_by_role("button", name="Play", exact=True).focus()
     names: list[str] = []
     while not names or names[-1] != "Master level":
         notebook.page.keyboard.press("Tab")
-        names.append(focused(notebook))
+        names.append(notebook.focused())
         assert len(names) <= 20
     assert {"Loop start", "Position in the song", "Vocals level", "Vocals pan"} <= set(names)
     assert "Drums level" not in names
-
-
-def go_to(notebook: Notebook, name: str, key: str = "Tab") -> None:
-    """Press a key until something has the focus."""
-    for _ in range(20):
-        notebook.page.keyboard.press(key)
-        if focused(notebook) == name:
-            return
-    raise AssertionError(f"{name} is more than 20 times {key} away")
 
 
 def test_the_player_is_played_by_keyboard_alone(notebook: Notebook) -> None:
@@ -123,15 +108,15 @@ player.playing, player.loop = False, [0, player.duration]""")
     chosen = notebook.page.locator(".stemlab-player .selected .name")
     while chosen.inner_text() != "Drums":
         keyboard.press("ArrowDown")
-    go_to(notebook, "Drums level")
+    notebook.go_to("Drums level")
     keyboard.press("ArrowLeft")
     notebook.wait(f"Math.abs({live}.gains()[1] - 0.95) < 1e-6")
     keyboard.press("Shift+Tab")  # to solo, and up to the vocals' solo
     keyboard.press("ArrowUp")
-    assert focused(notebook) == "Solo vocals"
+    assert notebook.focused() == "Solo vocals"
     keyboard.press("Enter")
     notebook.wait(f"{live}.gains()[1] === 0")
-    go_to(notebook, "Position in the song", "Shift+Tab")
+    notebook.go_to("Position in the song", "Shift+Tab")
     keyboard.press("Space")
     notebook.wait(f"!{live}.playing")
     keyboard.press("Home")

@@ -1,4 +1,4 @@
-"""The lesson on masks from top to bottom: what moves changes what is seen and what is heard."""
+"""A student's way through the lesson on masks: what is moved changes what is seen and heard."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ STEPS = """
 from stemlab.labs.experiment import Experiment
 steps = [shown for shown in Out.values() if isinstance(shown, Experiment)]
 """
-# All that a cell shows: images, the cells of a MaskView.
+# All that a cell shows: charts, tables, the cells of a MaskView.
 SEEN = """(cell) => {
   const sum = (bytes) => bytes.reduce((total, byte, i) => (31 * total + byte * (i % 97)) | 0, 7);
   const views = [...cell.querySelectorAll(".stemlab-maskview")];
-  const images = [...cell.querySelectorAll("img")].map((image) => image.src);
-  return [...images, ...views.map((root) => sum(root.view.song.bytes))].join();
+  const charts = [...cell.querySelectorAll(".stemlab-chart canvas")].map((one) => one.toDataURL());
+  const tables = [...cell.querySelectorAll("table")].map((table) => table.innerHTML);
+  return [...charts, ...tables, ...views.map((root) => sum(root.view.song.bytes))].join();
 }"""
 # Where a time and a frequency are on the canvas to paint on.
 PLACE = """([time, hertz]) => {
@@ -150,8 +151,39 @@ def test_a_song_that_is_not_there_is_told_in_a_sentence(lesson: Notebook) -> Non
     assert "\n" not in str(told.value)
 
 
+def test_from_a_wave_to_its_picture(lesson: Notebook) -> None:
+    step = Step(lesson, 0, "waves(excerpt, singer)")
+    step.slider("pitch").press("PageUp")
+    step.changes()
+    step.choose("sound", "a voice")
+    step.changes()
+    step.slider("window in samples").press("Home")
+    step.changes("picture")
+    step.cell.screenshot(path=OUT / "masks-waves.png")
+    step.slider("windows up to").press("Home")
+    step.falls_silent()
+    step.changes("picture")
+
+
+def test_ones_own_voice_is_recorded_seen_and_heard(lesson: Notebook) -> None:
+    lesson.run("steps[0].controls['until'].value = 3000")
+    step = Step(lesson, 0, "waves(excerpt, singer)")
+    lesson.run("steps[0].player.pause()")
+    step.press("Record 3 seconds of your voice")
+    step.cell.get_by_text("Recorded.").wait_for()
+    lesson.eventually("steps[0].controls['sound'].value", "your voice")
+    lesson.eventually("steps[0].player.playing", "True")
+    step.changes()
+    step.cell.screenshot(path=OUT / "masks-voice.png")
+    seconds, loud = lesson.run(
+        "print(len(singer.samples) / 44_100, (singer.samples ** 2).mean() ** 0.5)"
+    ).split()
+    assert 2.8 < float(seconds) < 3.5
+    assert float(loud) > 0.01
+
+
 def test_window_and_hop(lesson: Notebook) -> None:
-    step = Step(lesson, 0, "explore.windows")
+    step = Step(lesson, 1, "explore.windows")
     assert not apart(step.hear(), step.sound)
     # What differs most to the ear comes first.
     for name in ("keep the loudest", "window in samples", "hop"):
@@ -163,7 +195,7 @@ def test_window_and_hop(lesson: Notebook) -> None:
 
 
 def test_a_true_mask(lesson: Notebook) -> None:
-    step = Step(lesson, 1, "explore.true_mask")
+    step = Step(lesson, 2, "explore.true_mask")
     step.choose("stem", "bass")
     step.changes()
     step.press("the true stem")
@@ -171,7 +203,7 @@ def test_a_true_mask(lesson: Notebook) -> None:
 
 
 def test_kinds_of_masks(lesson: Notebook) -> None:
-    step = Step(lesson, 2, "explore.kinds")
+    step = Step(lesson, 3, "explore.kinds")
     step.slider("threshold").press("PageUp")
     step.changes()
     step.press("ratio")
@@ -189,7 +221,7 @@ def test_kinds_of_masks(lesson: Notebook) -> None:
 
 
 def test_painting(lesson: Notebook) -> None:
-    step = Step(lesson, 3, "explore.paint")
+    step = Step(lesson, 4, "explore.paint")
     assert np.abs(step.sound).max() < 1
     step.press("Paint with: rectangle")
     step.cell.locator("canvas").first.scroll_into_view_if_needed()
@@ -237,7 +269,7 @@ def test_painting(lesson: Notebook) -> None:
 def test_what_is_painted_is_heard_and_seen(lesson: Notebook) -> None:
     """A stroke starts the sound and ends with the mouse's button; a chosen mask is also seen."""
     page = lesson.page
-    lesson.run("steps[3].player.pause(); steps[3].controls['stem'].value = 'vocals'")
+    lesson.run("steps[4].player.pause(); steps[4].controls['stem'].value = 'vocals'")
     cell = page.locator(".jp-CodeCell", has_text="explore.paint").first
     cell.locator(".stemlab-paint canvas").scroll_into_view_if_needed()
     cell.get_by_role("button", name="the oracle's", exact=True).click()
@@ -245,8 +277,8 @@ def test_what_is_painted_is_heard_and_seen(lesson: Notebook) -> None:
     own = page.evaluate(SHOWN)
     stroke(lesson, (1.9, 400), (2.6, 400))
     assert "painting" not in cell.locator(".stemlab-paint .readout").inner_text()
-    lesson.eventually("steps[3].player.playing", "True")
-    lesson.eventually("steps[3].controls['hear'].value", "mine")
+    lesson.eventually("steps[4].player.playing", "True")
+    lesson.eventually("steps[4].controls['hear'].value", "mine")
     lesson.wait(f"{SHEET}.model.get('other').byteLength === 0")
     mine = page.evaluate(SHOWN)
     assert mine != own
@@ -257,8 +289,22 @@ def test_what_is_painted_is_heard_and_seen(lesson: Notebook) -> None:
     cell.get_by_role("button", name="Compare with the goal").click()
 
 
+def test_a_mask_is_painted_by_keyboard_alone(lesson: Notebook) -> None:
+    lesson.run("""
+canvas = steps[4].controls["painted"]
+canvas.value = bytes(len(canvas.value))
+steps[4].player.pause()""")
+    page = lesson.page
+    page.locator(".stemlab-paint button").first.focus()
+    lesson.go_to(page.locator(".stemlab-paint canvas").first.get_attribute("aria-label") or "")
+    for key in ("b", " ", *["Shift+ArrowLeft"] * 3, " "):
+        page.keyboard.press(key)
+    assert painted(lesson) > 10
+    lesson.eventually("steps[4].player.playing", "True")
+
+
 def test_phase(lesson: Notebook) -> None:
-    step = Step(lesson, 4, "explore.phase")
+    step = Step(lesson, 5, "explore.phase")
     for name in ("zero", "random", "its own"):
         step.press(name)
         step.changes()
@@ -267,7 +313,7 @@ def test_phase(lesson: Notebook) -> None:
 
 
 def test_separators_by_hand(lesson: Notebook) -> None:
-    for index, code in ((5, "try_mask(excerpt, drums"), (6, "try_mask(excerpt, voice")):
+    for index, code in ((6, "try_mask(excerpt, drums"), (7, "try_mask(excerpt, voice")):
         step = Step(lesson, index, code)
         step.press("the oracle's")
         step.changes()
@@ -276,8 +322,8 @@ def test_separators_by_hand(lesson: Notebook) -> None:
 
 
 def test_a_network_of_ones_own(lesson: Notebook) -> None:
-    """It is heard, seen and drawn while it learns."""
-    step = Step(lesson, 7, "learn.learn()")
+    """It is heard, seen and drawn while it learns; unheard music comes out too, after 20 epochs."""
+    step = Step(lesson, 8, "learn.learn()")
     step.press("Train")
     step.changes()
     step.changes()
@@ -285,11 +331,15 @@ def test_a_network_of_ones_own(lesson: Notebook) -> None:
     step.changes()
     step.cell.get_by_text("6 s, 1 frame, linear").wait_for()
     step.cell.screenshot(path=OUT / "masks-learn.png")
-    lesson.run("steps[7].close()")
+    unheard = (
+        "steps[8].wait(); print(steps[8].runs[-1].sdrs[-1]['music it has not heard']['vocals'])"
+    )
+    assert float(lesson.run(unheard)) > 5
+    lesson.run("steps[8].close()")
 
 
 def test_the_network_answers_frame_by_frame(lesson: Notebook) -> None:
-    step = Step(lesson, 8, "explore.network")
+    step = Step(lesson, 9, "explore.network")
     step.slider("frames arrived").press("Home")
     step.falls_silent()
     step.changes("picture")
@@ -298,7 +348,7 @@ def test_the_network_answers_frame_by_frame(lesson: Notebook) -> None:
 
 
 def test_bleeding_is_predicted_then_heard(lesson: Notebook) -> None:
-    step = Step(lesson, 9, "explore.bleed")
+    step = Step(lesson, 10, "explore.bleed")
     assert np.abs(step.sound).max() < 1
     step.slider("my guess").press("ArrowLeft")
     step.changes("picture")
@@ -311,7 +361,7 @@ def test_bleeding_is_predicted_then_heard(lesson: Notebook) -> None:
 
 
 def test_stems_sum_to_the_mix_until_masks_are_spoilt(lesson: Notebook) -> None:
-    step = Step(lesson, 10, "explore.sums")
+    step = Step(lesson, 11, "explore.sums")
     step.press("Solo missing")
     step.falls_silent()
     step.press("each mask squared")
@@ -321,7 +371,7 @@ def test_stems_sum_to_the_mix_until_masks_are_spoilt(lesson: Notebook) -> None:
 
 
 def test_fewer_bits(lesson: Notebook) -> None:
-    step = Step(lesson, 11, "explore.precision")
+    step = Step(lesson, 12, "explore.precision")
     step.slider("bits per weight").press("Home")
     step.changes()
     step.choose("stem", "drums")
@@ -333,9 +383,9 @@ def test_fewer_bits(lesson: Notebook) -> None:
 
 def test_blind(lesson: Notebook) -> None:
     def value(name: str) -> str:
-        return lesson.run(f"print(steps[12].controls['{name}'].value)").strip()
+        return lesson.run(f"print(steps[13].controls['{name}'].value)").strip()
 
-    step = Step(lesson, 12, "explore.blind")
+    step = Step(lesson, 13, "explore.blind")
     assert value("pair") == "8 bits against 2"
     assert not step.cell.locator(".stemlab-player .wave canvas").first.is_visible()
     assert step.cell.get_by_role("button", name="Loop start").inner_text() not in "ABX"
@@ -343,7 +393,7 @@ def test_blind(lesson: Notebook) -> None:
     step.changes("sound")
     trial = int(value("trial"))
     step.press("X is A")
-    lesson.eventually("steps[12].controls['trial'].value", str(trial + 1))
+    lesson.eventually("steps[13].controls['trial'].value", str(trial + 1))
     step.cell.get_by_text(f"of {trial} so far").wait_for()
     step.choose("stem", "drums" if value("stem") == "other" else "other")
     step.changes("sound")

@@ -70,9 +70,15 @@ def test_the_first_notebook_plays(lab: Lab) -> None:
     box = play.bounding_box()
     assert box is not None
     assert box["y"] + box["height"] < 900
-    play.click()
     player = page.evaluate("[...stemlab.players.keys()][0]")
+    both.locator(".stemlab-player").focus()
+    Notebook(page).go_to("Play")
+    page.keyboard.press("Enter")
     Notebook(page).wait(f"stemlab.players.get('{player}').now() > 0.2")
+    Notebook(page).go_to("Vocals level")
+    page.keyboard.press("ArrowLeft")
+    Notebook(page).wait(f"Math.abs(stemlab.players.get('{player}').gains()[0] - 0.95) < 1e-6")
+    page.keyboard.press("ArrowRight")
     sound = Notebook(page).record(player, 4)
     assert np.sqrt(np.mean(np.square(sound))) > 0.02
     picture_of_the_first_notebook(page, player)
@@ -116,7 +122,8 @@ def test_the_decks_notebook_plays(lab: Lab) -> None:
     box = play.bounding_box()
     assert box is not None
     assert box["y"] + box["height"] < 900
-    play.click()
+    page.locator(".stemlab-decks").focus()
+    page.keyboard.press("q")
     page.wait_for_function(
         "[...stemlab.players.values()].some((live) => live.playing && live.now() > 0.2)"
     )
@@ -149,7 +156,8 @@ def test_the_live_notebook_listens(lab: Lab) -> None:
     start = page.get_by_role("button", name="Start", exact=True).first
     start.wait_for(state="visible")
     page.get_by_role("combobox", name="Source").select_option("The notebook’s own sound")
-    start.click()
+    page.locator(".stemlab-live").focus()
+    page.keyboard.press("Space")
     page.get_by_role("button", name="Play", exact=True).first.click()
     page.wait_for_function("[...stemlab.players.values()].some(({ live }) => live?.playing)")
     page.wait_for_function("document.querySelector('.stemlab-maskview').view.song.first > 0")

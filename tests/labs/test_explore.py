@@ -182,13 +182,30 @@ def test_two_tones_are_seen_apart_where_the_window_is_long(
 ) -> None:
     step = explore.windows(excerpt)
     opened.append(step)
-    draw = step._make("two tones", window, 4, 100).draw
-    assert draw is not None
-    levels = draw().axes[1].images[0].get_array()
-    assert levels is not None
-    column = levels[:, levels.shape[1] // 2]
-    borders = np.flatnonzero(np.diff((column > column.max() - 6).astype(int)) == 1)
+    drawing = step._make("two tones", window, 4, 100).drawing
+    assert drawing is not None
+    [cells] = drawing.panels[1].marks
+    columns = np.frombuffer(cells["bytes"], np.uint8).reshape(cells["columns"], -1)
+    column = columns[len(columns) // 2].astype(int)
+    loud = column > column.max() - 18  # 5 dB
+    borders = np.flatnonzero(np.diff(loud.astype(int)) == 1)
     assert len(borders) == lines
+
+
+@pytest.mark.parametrize(("window", "hop"), [(512, 2), (4096, 4), (16_384, 8)])
+def test_the_waveform_that_is_drawn_is_the_one_that_is_heard(
+    excerpt: Excerpt, opened: list[Experiment], window: int, hop: int
+) -> None:
+    """Though it is drawn before all of it is worked out."""
+    step = explore.windows(excerpt)
+    opened.append(step)
+    outcome = step._make("the song", window, hop, 1)
+    assert outcome.drawing is not None
+    assert not isinstance(outcome.sounds, dict)
+    drawn = np.frombuffer(outcome.drawing.panels[0].marks[1]["y"], np.float32)
+    start = explore.onset(excerpt.mix, excerpt.rate)
+    kept = outcome.sounds()["kept"][start : start + len(drawn)].mean(1)
+    np.testing.assert_allclose(drawn, kept, atol=1e-5)
 
 
 def test_long_windows_hear_clicks_before_they_come(
