@@ -70,6 +70,10 @@ class Keys:
     def __init__(self, notebook: Notebook) -> None:
         self.notebook, self.page = notebook, notebook.page
 
+    def focus(self) -> None:
+        """Come back to the decks: a cell that a test runs takes the focus away."""
+        self.page.locator(".stemlab-decks").last.focus()
+
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
@@ -83,7 +87,7 @@ class Keys:
         raise AssertionError(f"{name} is no tab stop")
 
     def load(self, songs: Path) -> None:
-        self.page.locator(".stemlab-decks").focus()
+        self.focus()
         self.tab("Folder of songs")
         self.page.keyboard.type(str(songs))
         self.press("Enter")
@@ -102,13 +106,15 @@ class Keys:
         self.press("Shift+ArrowRight")
 
     def play(self) -> None:
+        self.focus()
         self.press("q")
 
     def prepare(self) -> None:
         """Mark a cue, have it recall that the vocals are mute, and name it."""
+        self.focus()
         self.press("z", "a")
         true(self.notebook, "desk.a.mutes[0] and 'at' in desk.a.cues[4]")
-        self.page.locator(".stemlab-decks").focus()
+        self.focus()
         self.tab("Hot cue 1 A")
         self.press("ArrowLeft", "Enter")
         self.press(*["ArrowLeft"] * 4, "Enter")
@@ -117,12 +123,15 @@ class Keys:
         self.press("Enter", "ArrowLeft", "Enter")
 
     def mix(self) -> None:
+        self.focus()
         self.press("r", "p", "i", "g")
 
     def record(self) -> None:
+        self.focus()
         self.press("Shift+R")
 
     def stop(self) -> None:
+        self.focus()
         self.press("w")
 
 
