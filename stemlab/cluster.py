@@ -61,6 +61,8 @@ def connect(where: Where = None) -> Iterator[Client]:
     need("distributed", "many processes need Dask", "cluster")
     from distributed import Client
 
+    # Where others handle all logs, as TensorFlow makes it, it would tell each of its steps.
+    logging.getLogger("distributed").propagate = False
     if isinstance(where, Client):
         _await_workers(where, "the client's scheduler")
         yield where
