@@ -1,6 +1,6 @@
 """Measure how soon the pictures of `01_masks` follow their sliders, in a real browser.
 
-    python tests/benchmarks/sliders.py [--moves 20]
+    python tests/benchmarks/sliders.py [--moves 10]
 
 Prints one JSON object: for each slider the milliseconds from a key on it until the page has drawn
 what follows, the median and the longest. The machine should do nothing else.
@@ -55,10 +55,10 @@ MOVE = """async (cell, [name, key]) => {
   await frame();
   return performance.now() - begin;
 }"""
-REST = 500  # ms until all else has followed
+REST = 300  # ms until all else has followed
 
 
-def main(moves: Annotated[int, typer.Option(help="of each slider")] = 20) -> None:
+def main(moves: Annotated[int, typer.Option(help="of each slider")] = 10) -> None:
     """Print what was measured."""
     with tempfile.TemporaryDirectory() as home, open_lab(Path(home)) as lab:
         page = opened(lab, "01_masks.ipynb", 1280, 800)

@@ -23,6 +23,11 @@ pytestmark = pytest.mark.browser
 NOTEBOOKS = sorted(path.name for path in shipped_notebooks().glob("*.ipynb"))
 PICTURES = Path(__file__).parents[2] / "out"
 SEPARATED = "document.querySelector('.stemlab-maskview').view.song.painted.every((one) => one)"
+# As JupyterLab shows notebooks if nobody has set anything: what is out of sight is not drawn.
+WINDOWING = """() => {
+  const { content } = jupyterapp.shell.currentWidget;
+  content.notebookConfig = { ...content.notebookConfig, windowingMode: "contentVisibility" };
+}"""
 RUN_ALL = """async () => {
   await jupyterapp.commands.execute("notebook:run-all-cells");
   const cells = [...jupyterapp.shell.currentWidget.content.model.cells];
@@ -37,6 +42,7 @@ def opened(lab: Lab, name: str, width: int = 1200, height: int = 900) -> Page:
     shutil.copy(shipped_notebooks() / name, lab.root)
     page = lab.window(width, height)
     lab.show(page, name)
+    page.evaluate(WINDOWING)
     assert page.evaluate(RUN_ALL) == []
     return page
 
@@ -131,6 +137,7 @@ def test_the_decks_notebook_plays(lab: Lab) -> None:
     sound = Notebook(page).record(decks, 3)
     assert np.sqrt(np.mean(np.square(sound))) > 0.01
     page.screenshot(path=PICTURES / "decks.png")
+    assert_usable(page)
     page.context.close()
 
 
@@ -166,4 +173,5 @@ def test_the_live_notebook_listens(lab: Lab) -> None:
     notebook.wait(f"stemlab.players.get('{live}').live.report.peaks[0] > 0.01")
     assert np.sqrt(np.mean(np.square(notebook.record(live, 3)))) > 0.01
     page.screenshot(path=PICTURES / "live.png")
+    assert_usable(page)
     page.context.close()

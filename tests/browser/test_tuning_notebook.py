@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from axe import faults
 from conftest import PATIENCE, Notebook
 from test_notebooks import PICTURES, opened
 
@@ -256,3 +257,8 @@ def test_nothing_is_wider_than_the_page(tuned: Notebook) -> None:
           .filter((one) => one.scrollWidth > one.clientWidth + 1).length"""
     )
     assert wide == 0
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_everybody_can_use_the_notebook(tuned: Notebook, theme: str) -> None:
+    assert faults(tuned.page, theme) == []
