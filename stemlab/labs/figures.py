@@ -58,7 +58,7 @@ def transform(
         Panel("One window", Scale(time[0], -time[0], at), Scale(-loud, loud), lines, 3),
         Panel("Its Fourier transform", Scale(LEAST, 0, "level in dB"), hertz, peaks, 2),
         Panel(
-            "All windows up to it, side by side",
+            "Windows side by side",
             _time(0, picture.end),
             hertz,
             [shown, rule(middle)],
