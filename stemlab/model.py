@@ -124,6 +124,7 @@ class StemModel:
 
     Examples
     --------
+    >>> import numpy as np
     >>> model = StemModel("stemlab-4")
     >>> masks = model.masks(np.zeros((model.card.frames, model.card.bins, 2), np.float32))
     >>> masks.shape
