@@ -20,7 +20,7 @@ from stemlab.labs.trial import SECONDS, Passage, Trial, parse_hop, parse_window
 from stemlab.masks import EXTENSIONS
 from stemlab.model import DEFAULT, cores, find, song_models
 from stemlab.networks.runtimes import installed_runtimes
-from stemlab.research.sweep import SETTINGS, Setting
+from stemlab.research.sweep import Setting, known_settings, window_name
 from stemlab.separator import OVERLAP
 from stemlab.sound.audio import Reader
 from stemlab.widgets.maskview import MaskView
@@ -189,8 +189,14 @@ class Tune(Fleeting, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has n
         A row of a sweep is one such mapping, ``dataclasses.asdict`` of a `Setting` another. What is
         None or nan stays as it is.
         """
-        asked = {name: _written(name, row[name]) for name in SETTINGS if _is_known(row.get(name))}
-        self.choose(asked | ({"precision": 0} if "model" in asked else {}))
+        asked = known_settings(row)
+        if "hop" in asked:
+            asked["hop"] = f"{asked['hop']:.0f}"
+        if "window" in asked:
+            asked["window"] = window_name(asked["window"])
+        if "model" in asked:
+            asked["precision"] = 0
+        self.choose(asked)
 
     def choose(self, values: Values) -> None:
         """Set several controls as one change; a choice that is not there is told beside it."""
@@ -411,18 +417,6 @@ def _controls() -> dict[str, Any]:
         if hasattr(control, "continuous_update"):
             control.continuous_update = False
     return controls
-
-
-def _is_known(value: object) -> bool:
-    """Whether a table knows a value: it is neither None nor nan."""
-    return value is not None and value == value  # noqa: PLR0124
-
-
-def _written(name: str, value: Any) -> Any:
-    """Return the value of a setting as its control holds it."""
-    if name == "window" and not isinstance(value, str):
-        return " ".join(map(str, value))
-    return f"{value:.0f}" if name == "hop" else value
 
 
 def _trial(values: Values) -> Trial:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from stemlab.pictures import colours
 from stemlab.pictures.plots import new_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
     from matplotlib.figure import Figure
@@ -71,18 +71,14 @@ def plot_tradeoff(table: pd.DataFrame, against: str = "latency", score: str = "s
     """
     figure = new_figure(7, 4.5)
     axes = figure.subplots()
-    stems = _stems(table)
-    for stem, hue in zip(stems, colours.hues(stems), strict=True):
-        own = table[table.stem == stem]
-        medians = _medians(own[own.estimate == "model"], [against, score])
-        cost, quality = medians[against].to_numpy(), medians[score].to_numpy()
-        axes.scatter(cost, quality, 18, hue, label=stem)
-        best = pareto(cost, quality)
-        line = np.argsort(cost[best])
-        axes.plot(cost[best][line], quality[best][line], "o-", color=hue, mfc="none", ms=9, lw=1)
-        oracles = _medians(own[own.estimate != "model"], [score])
-        if len(oracles):
-            axes.axhline(oracles[score].max(), color=hue, ls="--", lw=1)
+    for stem in _clouds(table, against, score):
+        axes.scatter(stem.cost, stem.quality, 18, stem.hue, label=stem.name)
+        best = pareto(stem.cost, stem.quality)
+        cost, quality = stem.cost[best], stem.quality[best]
+        line = np.argsort(cost)
+        axes.plot(cost[line], quality[line], "o-", color=stem.hue, mfc="none", ms=9, lw=1)
+        if stem.oracle is not None:
+            axes.axhline(stem.oracle, color=stem.hue, ls="--", lw=1)
     axes.set_xlabel(COSTS[against])
     axes.set_ylabel(f"{_name(score)} in dB")
     axes.grid(alpha=0.3)
@@ -128,29 +124,26 @@ def point_tradeoff(
     from plotly.graph_objects import FigureWidget
 
     figure = FigureWidget()
-    stems = _stems(table)
-    for stem, hue in zip(stems, colours.hues(stems), strict=True):
-        own = table[table.stem == stem]
-        medians = _medians(own[own.estimate == "model"], [against, score]).reset_index()
-        cost, quality = medians[against].to_numpy(), medians[score].to_numpy()
-        settings = [_told(row) for row in medians.drop(columns=[against, score]).to_dict("records")]
+    for stem in _clouds(table, against, score):
         figure.add_scatter(
-            x=cost,
-            y=quality,
-            name=stem,
+            x=stem.cost,
+            y=stem.quality,
+            name=stem.name,
             mode="markers",
-            marker={"color": hue, "size": np.where(pareto(cost, quality), 13, 7)},
+            marker={"color": stem.hue, "size": np.where(pareto(stem.cost, stem.quality), 13, 7)},
             text=[
-                f"{stem}: {q:.2f} dB {_name(score)}<br>{c:.3g} {COSTS[against]}<br>{_words(one)}"
-                for one, c, q in zip(settings, cost, quality, strict=True)
+                f"{stem.name}: {quality:.2f} dB {_name(score)}<br>{cost:.3g} {COSTS[against]}"
+                f"<br>{_words(settings)}"
+                for settings, cost, quality in zip(
+                    stem.settings, stem.cost, stem.quality, strict=True
+                )
             ],
             hovertemplate="%{text}<extra></extra>",
         )
         if chosen is not None:
-            figure.data[-1].on_click(partial(_hand_on, settings, chosen))
-        oracles = _medians(own[own.estimate != "model"], [score])
-        if len(oracles):
-            figure.add_hline(oracles[score].max(), line={"color": hue, "dash": "dash", "width": 1})
+            figure.data[-1].on_click(partial(_hand_on, stem.settings, chosen))
+        if stem.oracle is not None:
+            figure.add_hline(stem.oracle, line={"color": stem.hue, "dash": "dash", "width": 1})
     figure.update_layout(
         xaxis_title=COSTS[against],
         yaxis_title=f"{_name(score)} in dB",
@@ -173,13 +166,33 @@ def _hand_on(
         chosen(settings[index])
 
 
-def _told(row: dict[Hashable, Any]) -> dict[str, Any]:
-    """Return the settings that a row of a table knows."""
-    return {
-        str(name): value
-        for name, value in row.items()
-        if name != "estimate" and value is not None and value == value  # noqa: PLR0124 - nan
-    }
+class _Cloud(NamedTuple):
+    """A stem's points: medians over songs, a point for each setting of the model."""
+
+    name: str
+    hue: str
+    settings: list[dict[str, Any]]
+    cost: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    oracle: float | None
+
+
+def _clouds(table: pd.DataFrame, against: str, score: str) -> Iterator[_Cloud]:
+    from stemlab.research.sweep import known_settings
+
+    stems = _stems(table)
+    for stem, hue in zip(stems, colours.hues(stems), strict=True):
+        own = table[table.stem == stem]
+        medians = _medians(own[own.estimate == "model"], [against, score]).reset_index()
+        oracles = _medians(own[own.estimate != "model"], [score])
+        yield _Cloud(
+            stem,
+            hue,
+            [known_settings(row) for row in medians.to_dict("records")],
+            medians[against].to_numpy(),
+            medians[score].to_numpy(),
+            float(oracles[score].max()) if len(oracles) else None,
+        )
 
 
 def _words(settings: dict[str, Any]) -> str:

@@ -366,17 +366,27 @@ def _work(jobs: Mapping[str, Job], journal: _Journal, where: Where) -> dict[str,
 def _table(rows: Sequence[Row]) -> pd.DataFrame:
     import pandas as pd
 
-    named = [row | {"window": _window_name(row.get("window"))} for row in rows]
+    named = [row | {"window": window_name(row.get("window"))} for row in rows]
     return pd.DataFrame(named, columns=COLUMNS)
 
 
-def _window_name(window: Any) -> str | None:
+def window_name(window: Any) -> str | None:
     """Write a window as text.
 
-    >>> _window_name(("kaiser", 8.6)), _window_name("hann")
+    >>> window_name(("kaiser", 8.6)), window_name("hann")
     ('kaiser 8.6', 'hann')
     """
     return " ".join(map(str, window)) if isinstance(window, list | tuple) else window
+
+
+def known_settings(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the settings that a row of a table knows: those that are neither None nor nan.
+
+    >>> known_settings({"stem": "bass", "n_fft": 1024, "past": float("nan"), "model": None})
+    {'n_fft': 1024}
+    """
+    known = {name: row[name] for name in SETTINGS if row.get(name) is not None}
+    return {name: value for name, value in known.items() if value == value}  # noqa: PLR0124 - nan
 
 
 @lru_cache(maxsize=2)
