@@ -8,6 +8,7 @@ import math
 import re
 import unicodedata
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stemlab.errors import ModelError, SettingError
@@ -132,7 +133,7 @@ class Card:
         """The transform whose magnitudes the model reads."""
         return Stft(self.n_fft, self.hop, self.window, self.synthesis)
 
-    @property
+    @cached_property  # asked for with every window
     def ports(self) -> Ports:
         """How windows go into the network, and masks come out of it."""
         said = {name: getattr(self, name) for name in USUAL}

@@ -64,11 +64,11 @@ def check(network: Path) -> Found:
     ModelError
         If it cannot be run, or does not do what its card says.
     """
-    trial = _tried(network)
-    file, written = network.with_suffix(".json"), False
-    if not file.exists():
-        describe(network)
-        written = True
+    trial, sha256 = _tried(network)
+    file = network.with_suffix(".json")
+    written = not file.exists()
+    if written:
+        _write_card(network, trial, sha256)
     missing = _missing(file)
     model = None if missing else _proved(network)
     return Found(
@@ -101,14 +101,16 @@ def describe(network: Path, **said: Any) -> Path:
     ModelError
         If the network cannot be run, or the card cannot be written.
     """
-    trial = _tried(network)
-    guessed = guess(trial.inputs, trial.outputs)
+    return _write_card(network, *_tried(network), **said)
+
+
+def _write_card(network: Path, trial: Trial, sha256: str, **said: Any) -> Path:
     unknown = ("frames", "bins", "n_fft", "hop", "kind", "reads", "gives", *TO_FILL_IN)
     facts: dict[str, Any] = {
         "name": network.stem,
         "version": "1",
         "source": "",
-        "sha256": hashlib.sha256(network.read_bytes()).hexdigest(),
+        "sha256": sha256,
         "sample_rate": 44_100,
         "window": "hann",
         "precision": "float32",
@@ -119,7 +121,7 @@ def describe(network: Path, **said: Any) -> Path:
         "scale": 1.0,
         "level": "plain",
         **dict.fromkeys(unknown),
-        **guessed,
+        **guess(trial.inputs, trial.outputs),
         **said,
     }
     card = network.with_suffix(".json")
@@ -161,8 +163,8 @@ def add(network: Path) -> Path:
         raise ModelError(f"{models}: cannot keep {card.name} here ({error.strerror})") from error
 
 
-def _tried(network: Path) -> Trial:
-    """Return how a network does by itself.
+def _tried(network: Path) -> tuple[Trial, str]:
+    """Return how a network does by itself, and its sha256.
 
     Raises
     ------
@@ -185,7 +187,7 @@ def _tried(network: Path) -> Trial:
     if trial.fault:
         what = f"{trial.fault} of it" if trial.fatal else f"cannot run it ({trial.fault})"
         raise ModelError(f"{network}: {runtimes[0]} {what}; export it again")
-    return trial
+    return trial, sha256
 
 
 def _copied(network: Path, folder: Path) -> Path:

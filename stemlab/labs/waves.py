@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import ipywidgets
@@ -47,11 +48,15 @@ def waves(excerpt: Excerpt, voice: Voice) -> Experiment:
             return np.resize(next(iter(excerpt.stems.values())), (count, 2))
         return sines([pitch] if name == SINE else [pitch, FIFTH * pitch], count, rate)
 
+    @lru_cache(maxsize=1)  # while the clock moves
+    def seen(sound: str, pitch: float, window: int, recorded: bytes) -> tuple[Samples, Picture]:
+        whole, stft = sound_of(sound, pitch, recorded), Stft(window, window // 4)
+        return whole, Picture.of(stft.analyse(whole), stft=stft, rate=rate, axis=AXIS)
+
     def make(sound: str, pitch: float, window: int, until: int, recorded: bytes) -> Outcome:
         controls["pitch"].disabled = sound not in (SINE, SINES)
-        whole = sound_of(sound, pitch, recorded)
-        stft = Stft(window, window // 4)
-        picture = Picture.of(stft.analyse(whole), stft=stft, rate=rate, axis=AXIS)
+        whole, picture = seen(sound, pitch, window, recorded)
+        stft = picture.stft
         frame = full((until / 1000 - picture.origin) * picture.pace, stft, count)
         first = frame * stft.hop - stft.lead
         piece = whole[first : first + window].mean(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class Ports:
 
     def __post_init__(self) -> None:
         """Refuse axes that do not belong to the kind."""
-        kind, channel = KINDS[self.kind], "c" if "c" in Axes(self.reads).letters else ""
+        kind, channel = KINDS[self.kind], "c" if "c" in self._into.letters else ""
         _check("reads", self.reads, [kind.READS.replace("c", channel)])
         given = [letters.replace("c", channel) for letters in kind.GIVES]
         _check("gives", self.gives, given + [letters.replace("s", "") for letters in given])
@@ -84,7 +85,7 @@ class Ports:
         """
         if len(network.inputs) != 1:
             raise ValueError(f"takes {len(network.inputs)} inputs, where a window is one")
-        reads, gives = Axes(self.reads), Axes(self.gives)
+        reads, gives = self._into, self._out_of
         for tensor in (*network.inputs, *network.outputs):
             if tensor.dtype != "float32":
                 raise ValueError(f"{tensor.name} is of {tensor.dtype}, where float32 is needed")
@@ -104,9 +105,17 @@ class Ports:
     @property
     def shape(self) -> list[int]:
         """Of the input."""
-        return Axes(self.reads).shape(self._sizes)
+        return self._into.shape(self._sizes)
 
-    @property
+    @cached_property
+    def _into(self) -> Axes:
+        return Axes(self.reads)
+
+    @cached_property
+    def _out_of(self) -> Axes:
+        return Axes(self.gives)
+
+    @cached_property
     def _sizes(self) -> dict[str, int]:
         return {"t": self.frames, "f": self.bins, "c": CHANNELS, "r": PARTS}
 
@@ -115,25 +124,25 @@ class Ports:
         """How many stems it may give."""
         return (self.stems, self.stems - 1) if self.stems > 1 else (self.stems,)
 
-    @property
+    @cached_property
     def _order_in(self) -> str:
-        return "".join(letter for letter in "tfcr" if letter in Axes(self.reads).letters)
+        return "".join(letter for letter in "tfcr" if letter in self._into.letters)
 
     def _ask(self, network: Network, numbers: NDArray[np.float32]) -> NDArray[np.inexact[Any]]:
         """Return what it gives, [T, F, …, stems], complex if it has parts."""
         scaled = numbers if self.scale == 1 else numbers * np.float32(self.scale)
         levelled = LEVELS[self.level](scaled)
-        given = self._unpacked(network.run(Axes(self.reads).pack(levelled.numbers, self._order_in)))
+        given = self._unpacked(network.run(self._into.pack(levelled.numbers, self._order_in)))
         if KINDS[self.kind].SAME_UNIT:
             given = (given * levelled.factor + levelled.offset) / np.float32(self.scale)
-        if "r" not in Axes(self.gives).letters:
+        if "r" not in self._out_of.letters:
             return given
         paired: NDArray[np.complex64] = np.ascontiguousarray(given).view(np.complex64)[..., 0]
         return paired
 
     def _unpacked(self, outputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return the outputs as one, [T, F, …, stems, …]."""
-        axes = Axes(self.gives)
+        axes = self._out_of
         order = "".join(letter for letter in "tfcsr" if letter in axes.letters)
         one = prod(self._sizes[letter] for letter in order if letter != "s")
         sizes = self._sizes | {"s": outputs[0].size // one}
