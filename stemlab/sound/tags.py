@@ -99,6 +99,15 @@ class _Bounded(io.BufferedReader):
         return super().read(most if size is None or size < 0 else min(size, most))
 
 
+def _forgiving() -> contextlib.suppress:
+    """Have tags that are damaged end the reading without a word."""
+    import mutagen
+
+    return contextlib.suppress(
+        mutagen.MutagenError, OSError, ValueError, LookupError, struct.error, OverflowError
+    )
+
+
 def read_tags(path: Path) -> Tags:
     """Read the tags of any sound file.
 
@@ -114,11 +123,8 @@ def read_tags(path: Path) -> Tags:
     """
     import mutagen
 
-    with contextlib.suppress(
-        mutagen.MutagenError, OSError, ValueError, LookupError, struct.error, OverflowError
-    ):
-        with _Bounded(io.FileIO(path)) as bounded:
-            file = mutagen.File(bounded)
+    with _forgiving(), _Bounded(io.FileIO(path)) as bounded:
+        file = mutagen.File(bounded)
         tags = _from_libav(path) if file is None else _from_mutagen(file)
         return _completed(tags, _from_ape(path))
     return Tags()
@@ -131,11 +137,8 @@ def replay_gain(path: Path) -> float | None:
     """
     import mutagen
 
-    with contextlib.suppress(
-        mutagen.MutagenError, OSError, ValueError, LookupError, struct.error, OverflowError
-    ):
-        with _Bounded(io.FileIO(path)) as bounded:
-            file = mutagen.File(bounded)
+    with _forgiving(), _Bounded(io.FileIO(path)) as bounded:
+        file = mutagen.File(bounded)
         said = {str(key).casefold(): value for key, value in dict(file or {}).items()}
         for key, value in said.items():
             if key.endswith("replaygain_track_gain"):
@@ -349,16 +352,11 @@ def write_note(path: Path, note: dict[str, Any]) -> None:
 
 def read_note(path: Path) -> dict[str, Any]:
     """Return what `write_note` wrote; nothing if it did not, or if that is damaged."""
-    import mutagen
     from mutagen.mp4 import MP4
 
     if not path.name.lower().endswith((".mp4", ".m4a")):
         return {}
-    with contextlib.suppress(
-        mutagen.MutagenError, OSError, ValueError, LookupError, struct.error, OverflowError,
-        RecursionError,
-    ):  # fmt: skip
-        with _Bounded(io.FileIO(path)) as bounded:
-            found = json.loads(bytes(MP4(bounded)[_NOTE][0]))
+    with contextlib.suppress(RecursionError), _forgiving(), _Bounded(io.FileIO(path)) as bounded:
+        found = json.loads(bytes(MP4(bounded)[_NOTE][0]))
         return found if isinstance(found, dict) else {}
     return {}
