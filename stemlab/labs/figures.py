@@ -115,7 +115,7 @@ def frame(picture: Picture, stems: Sequence[str], column: int, unsure: Mark) -> 
     """
     hertz = picture.axis.edges()[:-1]
     time = picture.origin + (column + 0.5) / picture.pace
-    axis = Scale(50, 11_000, "frequency in Hz", log=True, ticks=TICKS)
+    axis = Scale(50, 11_000, "frequency in Hz", scale="log", ticks=TICKS)
     tops = np.cumsum(picture.masks()[column].T, 0)
     parts = [
         area(hertz, top - share, top, hue, name)
@@ -174,7 +174,7 @@ def learning(
     epochs = np.arange(len(losses))
     axis = Scale(-0.5, max(len(losses), 10), "epoch")
     known = np.array([loss for loss in losses if np.isfinite(loss)] or [0.01, 0.1])
-    falls = Scale(0.8 * known.min(), 1.25 * known.max(), log=True)
+    falls = Scale(0.8 * known.min(), 1.25 * known.max(), scale="log")
     fall = Panel(
         "Loss: how wrong its masks are",
         axis,
@@ -212,7 +212,7 @@ def quality(
         for name, hue in zip(stems, colours.hues(stems), strict=True)
     ]
     ticks = [(size, f"{size:.1f}") for size in sizes]
-    axis = Scale(0.9 * min(sizes), 1.3 * max(sizes), "size in MB", log=True, ticks=ticks)
+    axis = Scale(0.9 * min(sizes), 1.3 * max(sizes), "size in MB", scale="log", ticks=ticks)
     mark = rule(points[chosen][0], f"{chosen} bits")
     every = _around(np.array([*sdrs.values()]), "SDR in dB")
     panel = Panel("Quality and size", axis, every, [mark, *lines])

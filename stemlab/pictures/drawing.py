@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -28,8 +28,8 @@ class Scale:
         Its ends.
     label
         What stands beside it.
-    log
-        Whether equal ratios are equally far apart.
+    scale
+        ``"linear"``, or ``"log"``: equal ratios are equally far apart.
     ticks
         Values to mark and what is written there; without them round values.
     """
@@ -37,13 +37,13 @@ class Scale:
     low: float
     high: float
     label: str = ""
-    log: bool = False
+    scale: Literal["log", "linear"] = "linear"
     ticks: Sequence[tuple[float, str]] = ()
 
     @classmethod
     def of(cls, axis: Axis) -> Scale:
         """Return the frequency axis of a picture."""
-        return cls(axis.low, axis.high, "frequency in Hz", axis.scale == "log")
+        return cls(axis.low, axis.high, "frequency in Hz", axis.scale)
 
 
 @dataclass(frozen=True)

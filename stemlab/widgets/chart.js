@@ -1,13 +1,13 @@
 // Chart: panels side by side on a canvas, drawn anew as soon as what they show changes.
 
-import { clamp } from "./parts/axes.js";
+import { clamp, placeOf } from "./parts/axes.js";
 import { paintPlane } from "./parts/cells.js";
 import { element, frames } from "./parts/controls.js";
-import { readTables, themeOf } from "./parts/theme.js";
+import { lookOf, readTables, themeOf, writeOn } from "./parts/theme.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./parts/axes.js").Box} Box in CSS pixels */
-/** @typedef {{low: number, high: number, label: string, log: boolean, ticks: [number, string][]}} Scale */
+/** @typedef {import("./parts/axes.js").Ends & {label: string, ticks: [number, string][]}} Scale */
 /** @typedef {any} Mark as `stemlab.pictures.drawing` makes them */
 /** @typedef {{title: string, x: Scale, y: Scale, marks: Mark[], wide: number}} Panel */
 
@@ -19,19 +19,14 @@ const PLAIN = "13px system-ui, sans-serif";
 const BOLD = "600 14px system-ui, sans-serif";
 const FIVES = [1, 2, 5, 10];
 
-/** Where a value lies on an axis, 0 to 1. @param {Scale} scale @param {number} value */
-function share({ low, high, log }, value) {
-  return log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
-}
-
 /**
  * What to mark on an axis: what it says, or round values.
  * @param {Scale} scale @param {number} most so many have room
  * @returns {[number, string][]}
  */
-function marksOf({ low, high, log, ticks }, most) {
+function marksOf({ low, high, scale, ticks }, most) {
   if (ticks.length) return ticks;
-  if (log) return roundsOf(low, high, most).map((value) => [value, brief(value, 0)]);
+  if (scale === "log") return roundsOf(low, high, most).map((value) => [value, brief(value, 0)]);
   const rough = (high - low) / most;
   const ten = 10 ** Math.floor(Math.log10(rough));
   const step = ten * /** @type {number} */ (FIVES.find((five) => five * ten >= rough * (1 - 1e-9)));
@@ -98,10 +93,9 @@ class Charter {
   /** Take the width and the colours of the page where they have changed. */
   fit() {
     const width = this.root.clientWidth;
-    const theme = themeOf(this.root);
-    const look = [width, devicePixelRatio, ...Object.values(theme)].join();
+    const look = lookOf(width, this.root);
     if (!width || look === this.look) return;
-    Object.assign(this, { look, theme });
+    Object.assign(this, { look, theme: themeOf(this.root) });
     this.draw();
   }
 
@@ -170,12 +164,12 @@ class Charter {
   drawAxes({ x, y }, box) {
     const { faint } = this.theme;
     for (const [value, text] of marksOf(x, box.w / 56)) {
-      const at = box.x + share(x, value) * box.w;
+      const at = box.x + placeOf(x, value) * box.w;
       this.stroke(faint, 1, [[at, box.y + box.h], [at, box.y + box.h + 5]]);
       this.write(text, at, box.y + box.h + 14, "center");
     }
     for (const [value, text] of marksOf(y, box.h / 26)) {
-      const at = box.y + (1 - share(y, value)) * box.h;
+      const at = box.y + (1 - placeOf(y, value)) * box.h;
       this.stroke(faint, 1, [[box.x - 5, at], [box.x, at]]);
       this.write(text, box.x - 8, clamp(at, box.y + 6, box.y + box.h - 6), "right");
     }
@@ -190,8 +184,8 @@ class Charter {
 
   /** @param {Mark} mark @param {Panel} panel @param {Box} box */
   drawMark(mark, { x, y }, box) {
-    const left = (/** @type {number} */ value) => box.x + share(x, value) * box.w;
-    const high = (/** @type {number} */ value) => box.y + (1 - share(y, value)) * box.h;
+    const left = (/** @type {number} */ value) => box.x + placeOf(x, value) * box.w;
+    const high = (/** @type {number} */ value) => box.y + (1 - placeOf(y, value)) * box.h;
     if (mark.kind === "cells") this.drawCells(mark, left(mark.left), left(mark.right), box);
     else if (mark.kind === "rule") this.drawRule(mark, left(mark.x), box);
     else if (mark.kind === "area") this.drawArea(mark, left, high);
@@ -258,12 +252,7 @@ class Charter {
 
   /** @param {string} text @param {number} x @param {number} y middle @param {CanvasTextAlign} align */
   write(text, x, y, align, font = PLAIN) {
-    const { pen } = this;
-    pen.font = font;
-    pen.textAlign = align;
-    pen.textBaseline = "middle";
-    pen.fillStyle = this.theme.ink;
-    pen.fillText(text, x, y);
+    writeOn(this.pen, text, x, y, align, font, this.theme.ink);
   }
 }
 

@@ -6,7 +6,7 @@ import { read, Song } from "./parts/cells.js";
 import { button, element, frames, press } from "./parts/controls.js";
 import { keepKeys } from "./parts/keys.js";
 import { Painter, WIDE } from "./painter.js";
-import { themeOf } from "./parts/theme.js";
+import { lookOf } from "./parts/theme.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./parts/axes.js").Point} Point */
@@ -243,7 +243,7 @@ class View {
   /** Take the size and colours of the page where they have changed. */
   fit() {
     const width = Math.max(320, this.root.clientWidth);
-    const look = [width, window.devicePixelRatio, ...Object.values(themeOf(this.root))].join();
+    const look = lookOf(width, this.root);
     if (look === this.look) return;
     this.look = look;
     this.root.classList.toggle("narrow", width < WIDE);

@@ -3,6 +3,7 @@
 import { clamp, frequencyTicks, hertzAt, hertzText, noteText, placeOf, timeText, timeTicks, Viewport } from "./parts/axes.js";
 import { button, element, frames, press } from "./parts/controls.js";
 import { keepKeys } from "./parts/keys.js";
+import { lookOf, themeOf } from "./parts/theme.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./parts/axes.js").Grid} Grid */
@@ -339,11 +340,9 @@ class Sheet {
   /** Take the width and the colours of the page where they have changed. */
   fit() {
     const width = this.root.clientWidth;
-    const { color, backgroundColor } = getComputedStyle(this.root);
-    const look = [width, devicePixelRatio, color, backgroundColor].join();
+    const look = lookOf(width, this.root);
     if (!width || look === this.look) return;
-    this.look = look;
-    this.theme = { ink: color, page: backgroundColor };
+    Object.assign(this, { look, theme: themeOf(this.root) });
     const height = EDGE.top + HEIGHT + EDGE.bottom;
     this.box = { x: EDGE.left, y: EDGE.top, w: width - EDGE.left - EDGE.right, h: HEIGHT };
     this.canvas.width = Math.round(width * devicePixelRatio);

@@ -2,7 +2,7 @@
 
 import { clamp, frequencyTicks, hertzAt, hertzText, timeTicks } from "./parts/axes.js";
 import { gather, paintHeard, paintPlane } from "./parts/cells.js";
-import { readTables, themeOf } from "./parts/theme.js";
+import { readTables, themeOf, writeOn } from "./parts/theme.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
 /** @typedef {import("./parts/axes.js").Point} Point */
@@ -246,12 +246,7 @@ export class Painter {
 
   /** @param {string} text @param {number} x @param {number} y middle @param {CanvasTextAlign} align @param {string} font */
   write(text, x, y, align, font = FONT) {
-    const { context } = this;
-    context.font = font;
-    context.textAlign = align;
-    context.textBaseline = "middle";
-    context.fillStyle = this.theme.ink;
-    context.fillText(text, x, y);
+    writeOn(this.context, text, x, y, align, font, this.theme.ink);
   }
 
   /** @param {Panel} panel @param {Viewport} view */

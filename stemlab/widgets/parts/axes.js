@@ -13,6 +13,7 @@
  * @property {number} ceiling dB of byte 255
  * @property {[number, number]} shown levels between which the colours change, dB
  */
+/** @typedef {Pick<Grid, "scale" | "low" | "high">} Ends of an axis */
 /** @typedef {{time: number, hertz: number}} Point */
 /** @typedef {{x: number, y: number, w: number, h: number}} Box in CSS pixels */
 
@@ -127,9 +128,9 @@ export class Viewport {
   }
 }
 
-/** Place of a frequency on the axis, 0 at the bottom, 1 at the top. @param {Grid} grid @param {number} hertz */
-export function placeOf({ scale, low, high }, hertz) {
-  return scale === "log" ? Math.log(hertz / low) / Math.log(high / low) : (hertz - low) / (high - low);
+/** Place of a value on an axis, 0 at the bottom, 1 at the top. @param {Ends} ends @param {number} value */
+export function placeOf({ scale, low, high }, value) {
+  return scale === "log" ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
 }
 
 /** @param {Grid} grid @param {number} place */

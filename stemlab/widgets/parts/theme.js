@@ -15,6 +15,24 @@ export function themeOf(root) {
   };
 }
 
+/** All that a canvas is drawn anew for: its width, the screen's pixels, the theme. @param {number} width px @param {HTMLElement} root */
+export function lookOf(width, root) {
+  return [width, window.devicePixelRatio, ...Object.values(themeOf(root))].join();
+}
+
+/**
+ * Writes on a canvas, about the middle of the line.
+ * @param {CanvasRenderingContext2D} pen @param {string} text @param {number} x @param {number} y
+ * @param {CanvasTextAlign} align @param {string} font @param {string} ink
+ */
+export function writeOn(pen, text, x, y, align, font, ink) {
+  pen.font = font;
+  pen.textAlign = align;
+  pen.textBaseline = "middle";
+  pen.fillStyle = ink;
+  pen.fillText(text, x, y);
+}
+
 /**
  * Colour tables as the canvas stores pixels.
  * @param {DataView} data 256 × red, green, blue for each
