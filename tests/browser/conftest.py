@@ -288,6 +288,15 @@ def notebook(lab: Lab) -> Iterator[Notebook]:
     notebook.page.context.close()
 
 
+@pytest.fixture
+def own_notebook(lab: Lab) -> Iterator[Notebook]:
+    """Give each test a notebook of its own; the page must not complain."""
+    notebook = lab.open()
+    yield notebook
+    assert not notebook.problems
+    notebook.page.context.close()
+
+
 def _settle(home: Path) -> None:
     song = load(demo.path())
     save(home / MICROPHONE, Audio(song.samples[15 * song.rate : 30 * song.rate]))

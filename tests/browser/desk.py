@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 RATE = 44_100
 SECONDS = 90
 TONES = {"vocals": 440.0, "bass": 100.0, "other": 8000.0}
+FLAT = dict.fromkeys(TONES.values(), 0.0)  # dB: all as they were made
+GONE = -100.0
 AMPLITUDE = 0.1
 # Tones, and drums that click on every beat; A and B differ in tempo and in where their beats are.
 MAKE = f"""

@@ -16,8 +16,9 @@ import pytest
 from conftest import PATIENCE, Notebook, _wait_for
 from desk import (
     BOTH,
+    FLAT,
+    GONE,
     RATE,
-    TONES,
     apart,
     click,
     clicks,
@@ -51,8 +52,6 @@ pytestmark = pytest.mark.browser
 
 OUT = Path(__file__).parents[2] / "out" / "screenshots"
 MINUTE = 60
-FLAT = dict.fromkeys(TONES.values(), 0.0)
-GONE = -100.0
 
 
 @pytest.fixture(scope="module")

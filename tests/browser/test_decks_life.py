@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from desk import (
+    FLAT,
     RATE,
-    TONES,
     click,
     falls_silent,
     has,
@@ -25,15 +25,12 @@ from stemlab import demo
 from stemlab.sound.audio import Audio, load, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Lab, Notebook
     from desk import Samples
 
 pytestmark = pytest.mark.browser
-
-FLAT = dict.fromkeys(TONES.values(), 0.0)
 
 
 def sounds(sound: Samples) -> bool:
@@ -42,12 +39,8 @@ def sounds(sound: Samples) -> bool:
 
 
 @pytest.fixture
-def notebook(lab: Lab) -> Iterator[Notebook]:
-    """Give each test a notebook of its own; the page must not complain."""
-    notebook = lab.open()
-    yield notebook
-    assert not notebook.problems
-    notebook.page.context.close()
+def notebook(own_notebook: Notebook) -> Notebook:
+    return own_notebook
 
 
 def test_reload_plays_on(notebook: Notebook) -> None:

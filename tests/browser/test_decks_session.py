@@ -12,10 +12,9 @@ from desk import RATE, tell, true
 from stemlab.sound.audio import Audio, load, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Lab, Notebook
+    from conftest import Notebook
 
 pytestmark = pytest.mark.browser
 
@@ -56,12 +55,8 @@ FOCUS = "document.activeElement.getAttribute('aria-label')"
 
 
 @pytest.fixture
-def notebook(lab: Lab) -> Iterator[Notebook]:
-    """Give each session a notebook of its own; the page must not complain."""
-    notebook = lab.open()
-    yield notebook
-    assert not notebook.problems
-    notebook.page.context.close()
+def notebook(own_notebook: Notebook) -> Notebook:
+    return own_notebook
 
 
 class Keys:

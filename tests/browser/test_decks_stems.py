@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from desk import (
     BOTH,
+    FLAT,
+    GONE,
     RATE,
-    TONES,
     click,
     has,
     heard,
@@ -38,8 +39,6 @@ pytestmark = pytest.mark.browser
 
 BEAT = 0.5  # seconds, of deck A
 FALL = 20 * np.log10(0.6)  # dB from one echo to the next
-FLAT = dict.fromkeys(TONES.values(), 0.0)
-GONE = -100.0
 OFF = 0.01  # seconds that a beat may be missed by
 
 
