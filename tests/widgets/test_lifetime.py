@@ -76,25 +76,53 @@ class Kernel:
 
     def run(self, code: str, cell: str, **more: Any) -> str:
         """Run a cell; return what it printed."""
+        return self._printed(self.start(code, cell, **more))
+
+    def start(self, code: str, cell: str, **more: Any) -> str:
+        """Have a cell run; return the name of the request."""
         facts = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
-        return self._ask("execute_request", facts, {"cellId": cell} | more)
+        return self._send("execute_request", facts, metadata={"cellId": cell} | more)
 
     def set(self, comm: str, **state: object) -> None:
         """Set traits of a widget from the page."""
-        data = {"method": "update", "state": state, "buffer_paths": []}
-        self._ask("comm_msg", {"comm_id": comm, "data": data}, {})
+        self._printed(self._update(comm, state))
+
+    def set_beside_a_cell(self, cell: str, comms: list[str], **state: object) -> str:
+        """Set traits of widgets while a cell runs, as JupyterLab does; return what it printed."""
+        subshell = self._subshell()
+        running = self.start(cell, cell)
+        for comm in comms:
+            self._update(comm, state, subshell_id=subshell)
+        return self._printed(running)
 
     def count(self) -> dict[str, float]:
         found: dict[str, float] = json.loads(self.run("print(json.dumps(count()))", "count"))
         return found
 
-    def _ask(self, kind: str, content: dict[str, Any], facts: dict[str, Any]) -> str:
-        message = self._client.session.msg(kind, content, metadata=facts)
+    def _update(self, comm: str, state: dict[str, object], **header: str) -> str:
+        data = {"method": "update", "state": state, "buffer_paths": []}
+        return self._send("comm_msg", {"comm_id": comm, "data": data}, header=header)
+
+    def _subshell(self) -> str:
+        """Open a thread that reads messages while a cell runs; return its name."""
+        message = self._client.session.msg("create_subshell_request")
+        self._client.control_channel.send(message)
+        name: str = self._client.get_control_msg(timeout=200)["content"]["subshell_id"]
+        return name
+
+    def _send(self, kind: str, content: dict[str, Any], **more: dict[str, Any]) -> str:
+        message = self._client.session.msg(kind, content, metadata=more.get("metadata"))
+        message["header"] |= more.get("header", {})
         self._client.shell_channel.send(message)
+        name: str = message["header"]["msg_id"]
+        return name
+
+    def _printed(self, request: str) -> str:
+        """Return what came of a request, once it is done."""
         printed = ""
         while True:
             told = self._client.get_iopub_msg(timeout=200)
-            if told["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+            if told["parent_header"].get("msg_id") != request:
                 continue
             content = told["content"]
             assert told["msg_type"] != "error", content
@@ -183,6 +211,21 @@ def test_a_page_reaches_what_is_held_and_not_shown(kernel: Kernel) -> None:
     assert kernel.run("print(held.master)", "asks") == "0.25\n"
     links = "print([link.comm is None for link in vars(held)[lifetime._LINKS]])"
     assert kernel.run(links, "asks") == "[False]\n"
+
+
+def test_a_page_is_heard_while_a_cell_runs(kernel: Kernel) -> None:
+    """Whatever cell made the widgets, or spoke to the page through them last."""
+    comms = kernel.run(
+        "player, heard = StemPlayer(stems), threading.Semaphore(0)\n"
+        "slider = (shown := box(player)).children[1].children[0]\n"
+        "for each in (player, slider):\n"
+        "    each.observe(lambda _: heard.release(), 'tooltip')\n"
+        "display(shown)\n"
+        "print(player.model_id, slider.model_id)",
+        "shows",
+    ).split()[-2:]
+    cell = "print([heard.acquire(timeout=60) for _ in range(2)])"
+    assert kernel.set_beside_a_cell(cell, comms, tooltip="new") == "[True, True]\n"
 
 
 def test_decks_that_end_leave_their_decks_to_who_holds_them(kernel: Kernel) -> None:

@@ -21,6 +21,8 @@ from IPython import get_ipython
 from ipywidgets.widgets import widget as registry
 from ipywidgets.widgets.widget_link import Link
 
+from stemlab.widgets.parts.subshells import read_as_sent
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -38,6 +40,7 @@ class Fleeting(ipywidgets.Widget):  # type: ignore[misc]  # ipywidgets has no ty
 
     def __init__(self, *args: Any, **traits: Any) -> None:
         super().__init__(*args, **traits)
+        read_as_sent(self)
         _alive.add(self)
         if shell := get_ipython():
             _watch(shell)
@@ -111,7 +114,11 @@ class _Cells:
         if isinstance(shown, ipywidgets.Widget):
             place = None if _captured() else self._request()[0]
             self._shown.setdefault(place, []).append(shown)
-            _kept().update(_parts([shown]))
+            parts = _parts([shown])
+            _kept().update(parts)
+            if any(isinstance(each, Fleeting) for each in parts.values()):
+                for each in parts.values():
+                    read_as_sent(each)
         return self._format(shown, *how, **more)
 
     def _begin(self, _info: Any) -> None:
