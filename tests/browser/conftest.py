@@ -25,7 +25,7 @@ from stemlab.lab import unseen
 from stemlab.sound.audio import Audio, load, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -112,6 +112,24 @@ WITHIN = """(given) => Promise.race([
   (%s)(given),
   new Promise((_, fail) => setTimeout(() => fail(new Error("not done within %d s")), 1000 * %d)),
 ])"""
+
+
+CELLS = "jupyterapp.shell.currentWidget.content.model.sharedModel.cells.length"
+LEAVE = """(count) => {
+  const { sharedModel } = jupyterapp.shell.currentWidget.content.model;
+  sharedModel.deleteCellRange(count, sharedModel.cells.length);
+}"""
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note whether this try of a test has failed."""
+    report = yield
+    item.stash[FAILED] = report.failed or (report.when != "setup" and item.stash[FAILED])
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -221,6 +239,10 @@ class Lab:
         context.set_default_navigation_timeout(2000 * PATIENCE)
         return context.new_page()
 
+    def pages(self) -> set[Page]:
+        """Return the pages that are open."""
+        return {page for context in self.browser.contexts for page in context.pages}
+
     def end_kernels(self) -> None:
         """Shut all kernels down: each may hold gigabytes."""
         kernels = f"{self.address}/api/kernels"
@@ -280,6 +302,19 @@ def _end_kernels(lab: Lab) -> Iterator[None]:
     lab.end_kernels()
 
 
+@pytest.fixture(autouse=True)
+def _clean_for_the_next(lab: Lab, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Close what a test has opened; if it failed, take its cells out of the notebook."""
+    notebook = request.getfixturevalue("notebook") if "notebook" in request.fixturenames else None
+    cells = notebook and notebook.page.evaluate(CELLS)
+    opened = lab.pages()
+    yield
+    for page in lab.pages() - opened:
+        page.close()
+    if notebook and request.node.stash[FAILED]:
+        notebook.page.evaluate(LEAVE, cells)
+
+
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> Iterator[Notebook]:
     """One notebook for the tests of a file."""
@@ -293,8 +328,8 @@ def own_notebook(lab: Lab) -> Iterator[Notebook]:
     """Give each test a notebook of its own; the page must not complain."""
     notebook = lab.open()
     yield notebook
-    assert not notebook.problems
     notebook.page.context.close()
+    assert not notebook.problems
 
 
 def _settle(home: Path) -> None:
