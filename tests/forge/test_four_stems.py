@@ -47,9 +47,9 @@ import sys
 import numpy as np
 from four_stems import average, live_network
 from four_stems.train import load_weights
-weights, folder = sys.argv[1:]
+name, weights, folder = sys.argv[1:]
 magnitude = np.load(folder + "/magnitude.npy")
-model = live_network.build(len(magnitude))
+model = live_network.build(live_network.SHAPES[name], len(magnitude))
 load_weights(model, weights)
 np.save(folder + "/masks.npy", np.reshape(model(magnitude[None]), (*magnitude.shape, 4)))
 """
@@ -121,7 +121,7 @@ def test_mixtures_are_whole(pool: Path) -> None:
 
 def test_what_is_judged_came_before_what_is_heard(pool: Path) -> None:
     """The weight of a cell is its magnitude in the mixture."""
-    grid = live_network.GRID
+    grid = live_network.SHAPES["stemlab-4-live"].grid
     heard, wanted = Mixtures(pool, 1, grid).example()
     assert heard.shape == (grid.frames, BINS, 2)
     judged = wanted[..., -1 - live_network.CELLS : -1].reshape(heard.shape)
@@ -155,7 +155,7 @@ def test_silence_after_sound_does_not_break_the_compressor(pool: Path) -> None:
     assert all(np.isfinite(gain).all() for gain in gains)
 
 
-@pytest.mark.parametrize("grid", [GRID, live_network.GRID])
+@pytest.mark.parametrize("grid", [GRID, *(shape.grid for shape in live_network.SHAPES.values())])
 def test_sides_swapped_swaps_sides(grid: Grid) -> None:
     chance = np.random.default_rng(0)
     magnitude, cells, weights = (
@@ -250,43 +250,53 @@ def test_shipped_weights_come_back(pool: Path, tmp_path: Path) -> None:
     assert np.abs(restored - shipped)[loud].mean() < 0.02  # what multiplies in int8 is rounded
 
 
-def test_shipped_live_weights_come_back(pool: Path, tmp_path: Path) -> None:
-    weights = tmp_path / "weights.npz"
+def test_shipped_live_weights_come_back_and_grow(pool: Path, tmp_path: Path) -> None:
+    """A network that was grown from them gives the same masks."""
+    name, larger = live_network.SHAPES
+    weights, grown = tmp_path / "weights.npz", tmp_path / "grown.npz"
     run("restore.py", pool, weights, "--examples", 2)
+    run("grow.py", name, larger, pool, weights, grown, "--examples", 2)
     magnitude = noise()[200:300]
-    np.save(tmp_path / "magnitude.npy", magnitude)
-    command = [sys.executable, "-c", WHOLE, str(weights), str(tmp_path)]
-    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FORGE.parent)}, check=True)
-    whole = np.load(tmp_path / "masks.npy") ** 0.75
-    shipped = StreamModel("stemlab-4-live").masks(magnitude)
+    whole = whole_masks(name, weights, magnitude, tmp_path)
+    shipped = StreamModel(name).masks(magnitude)
     free = np.abs(np.subtract(*magnitude.T) / magnitude.sum(-1).T).T > CENTRE
-    difference = shipped - whole / whole.sum(-1, keepdims=True)
-    assert np.abs(difference[free]).max() < 1e-3
+    assert np.abs(shipped - whole)[free].max() < 1e-3
+    np.testing.assert_allclose(whole_masks(larger, grown, magnitude, tmp_path), whole, atol=1e-4)
 
 
-def test_live_network_knows_in_steps_what_it_knows_as_a_whole(pool: Path, tmp_path: Path) -> None:
-    """Both give powers of the same sigmoids: the whole, as trained, u²; the steps u^1.5."""
+@pytest.mark.parametrize("name", live_network.SHAPES)
+def test_live_network_knows_in_steps_what_it_knows_as_a_whole(
+    pool: Path, tmp_path: Path, name: str
+) -> None:
     learnt, network = tmp_path / "run", tmp_path / "live.tflite"
-    run("train.py", pool, learnt, "--steps", 6, "--batch", 2)
+    run("train.py", pool, learnt, "--live", name, "--steps", 6, "--batch", 2)
     weights = learnt / "weights-000006.npz"
-    run("live_graph.py", weights, network)
+    run("live_graph.py", name, weights, network)
     card = spleeter.card("spleeter-2stems", network.read_bytes())
     facts = {"name": "live", "stems": list(STEMS), "hop": 512, "frames": 1}
     network.with_suffix(".json").write_text(json.dumps(card | facts), encoding="utf-8")
 
     magnitude = np.random.default_rng(0).gamma(1, 10, (200, BINS, 2)).astype(np.float32) + 0.1
     magnitude[..., 1] = 0.2 * magnitude[..., 0]  # where the ears differ they are not drawn together
-    np.save(tmp_path / "magnitude.npy", magnitude)
-    command = [sys.executable, "-c", WHOLE, str(weights), str(tmp_path)]
-    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FORGE.parent)}, check=True)
-    whole = np.load(tmp_path / "masks.npy") ** 0.75
+    whole = whole_masks(name, weights, magnitude, tmp_path)
     for runtime in installed_runtimes():
         model = StreamModel(network, runtime=runtime)
         model.masks(magnitude[:9])
         model.forget()
         masks = model.masks(magnitude)
         np.testing.assert_allclose(masks.sum(-1), 1, atol=1e-5)
-        np.testing.assert_allclose(masks, whole / whole.sum(-1, keepdims=True), atol=1e-3)
+        np.testing.assert_allclose(masks, whole, atol=1e-3)
+
+
+def whole_masks(
+    name: str, weights: Path, magnitude: NDArray[np.float32], folder: Path
+) -> NDArray[np.float32]:
+    """Return the masks of a live network as trained; of its u², the powers u^1.5 as shipped."""
+    np.save(folder / "magnitude.npy", magnitude)
+    command = [sys.executable, "-c", WHOLE, name, str(weights), str(folder)]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FORGE.parent)}, check=True)
+    powers: NDArray[np.float32] = np.load(folder / "masks.npy") ** 0.75
+    return powers / powers.sum(-1, keepdims=True)
 
 
 def noise() -> NDArray[np.float32]:

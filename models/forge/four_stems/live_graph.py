@@ -1,9 +1,9 @@
 """The inference graph of the live network: a frame and what it remembers in, both out again.
 
-    python models/forge/four_stems/live_graph.py WEIGHTS.npz FILE.tflite
+    python models/forge/four_stems/live_graph.py NAME WEIGHTS.npz FILE.tflite
 
-WEIGHTS is what `train.py` kept. What each layer keeps of the past travels as one vector, `state`,
-that starts as zeros; see `stemlab.live.model`.
+NAME is one of `live_network.SHAPES`, WEIGHTS what `train.py` kept of it. What each layer keeps of
+the past travels as one vector, `state`, that starts as zeros; see `stemlab.live.model`.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from four_stems import graphs, live_network, network
 from four_stems.train import load_weights
 
 
-def main(weights: str, file: str) -> None:
+def main(name: str, weights: str, file: str) -> None:
     """Convert."""
-    trained = live_network.build(live_network.GRID.frames)
+    shape = live_network.SHAPES[name]
+    trained = live_network.build(shape)
     load_weights(trained, Path(weights))
-    graph = step()
+    graph = step(shape)
     for layer in graph.layers:
         if layer.weights:
             layer.set_weights(trained.get_layer(layer.name).get_weights())
     graphs.write(Path(file), tf.lite.TFLiteConverter.from_keras_model(graph).convert())
 
 
-def step() -> Any:
+def step(shape: live_network.Shape) -> Any:
     """Return the Keras model of one frame: magnitude and state to masks and state."""
     keras.backend.clear_session()  # layers are named as those of the trained network
     magnitude = keras.Input(batch_shape=(1, 1, network.BINS, 2), name="magnitude")
-    memory = Memory(_sizes(magnitude))
-    masks = _masks(magnitude, memory)
+    memory = Memory(_sizes(magnitude, shape))
+    masks = _masks(magnitude, memory, shape)
     return keras.Model(
         {"magnitude": magnitude, "state": memory.state},
         {"masks": masks, "state": memory.updated()},
@@ -70,7 +71,7 @@ class Memory:
         return ops.concatenate([part for part in self._kept if part.shape[-1]], -1)
 
 
-def _sizes(magnitude: Any) -> list[tuple[int, ...]]:
+def _sizes(magnitude: Any, shape: live_network.Shape) -> list[tuple[int, ...]]:
     """Return frames, bands and channels of what each layer keeps."""
     sizes: list[tuple[int, ...]] = []
 
@@ -78,15 +79,15 @@ def _sizes(magnitude: Any) -> list[tuple[int, ...]]:
         sizes.append((frames, *x.shape[2:]))
         return x
 
-    live_network.logits(magnitude, noted)
+    live_network.logits(magnitude, noted, shape)
     keras.backend.clear_session()
     return sizes
 
 
-def _masks(magnitude: Any, memory: Memory) -> Any:
+def _masks(magnitude: Any, memory: Memory, shape: live_network.Shape) -> Any:
     """Return masks [1, 1, F, 2, stems]."""
     bins, block = network.BINS, live_network.BLOCK
-    powers = graphs.softened(live_network.logits(magnitude, memory.past))
+    powers = graphs.softened(live_network.logits(magnitude, memory.past, shape))
     masks = powers / network.total(powers, range(len(network.STEMS)))
     blocks = ops.reshape(magnitude, (1, 1, bins // block, block * 2))
     steady = graphs.steady(masks, blocks, block)

@@ -3,7 +3,7 @@
     python models/forge/four_stems/restore.py POOL WEIGHTS.npz --encoders ENCODERS.npz
 
 `stemlab-4` holds our whole decoder, most kernels as int8; where `stemlab-4-fast-float32` has the
-same ones, as floats, they are taken from there. Without Spleeter's encoders it is the live network
+same ones, as floats, they are taken from there. Without Spleeter's encoders it is a live network
 that is read. Norms were merged into the layers before them. They come back as norms that change
 nothing on sound like that of POOL: mean and variance are those of mixtures, scale and offset undo
 them.
@@ -44,18 +44,19 @@ def main(
     pool: Path,
     weights: Path,
     encoders: Annotated[
-        Path | None, typer.Option(help="Spleeter's; without, the live network is read")
+        Path | None, typer.Option(help="Spleeter's; without, a live network is read")
     ] = None,
+    live: Annotated[str, typer.Option(help="which live network")] = "stemlab-4-live",
     examples: Annotated[int, typer.Option(help="mixtures of three seconds")] = 32,
 ) -> None:
     """Write the weights, named and ordered as `train.keep` does."""
-    grid = Grid() if encoders else live_network.GRID
+    grid = Grid() if encoders else live_network.SHAPES[live].grid
     if encoders:
         model = network.build(network.load_encoders(encoders), grid.frames)
         fill(model, "stemlab-4", as_made)
     else:
-        model = live_network.build(grid.frames)
-        fill(model, "stemlab-4-live", list)
+        model = live_network.build(live_network.SHAPES[live])
+        fill(model, live, list)
     settle(model, Mixtures(pool, 0, grid), examples)
     np.savez(weights, **{each.path: np.asarray(each.value) for each in model.variables})
 
@@ -162,7 +163,8 @@ def settle(model: Any, mixtures: Mixtures, examples: int) -> None:
         moments.append([_moments(np.asarray(x)) for x in heard(magnitude[None])])
     for norm, of_norm in zip(norms, zip(*moments, strict=True), strict=True):
         mean, square = np.mean(of_norm, axis=0)
-        scale, offset = norm.gamma / np.sqrt(1 + norm.epsilon), norm.beta
+        scale = norm.gamma / np.sqrt(norm.moving_variance + norm.epsilon)
+        offset = norm.beta - scale * norm.moving_mean
         variance = square - mean**2
         norm.set_weights(
             [scale * np.sqrt(variance + norm.epsilon), offset + scale * mean, mean, variance]

@@ -2,7 +2,7 @@
 
     python models/forge/four_stems/train.py POOL RUN --encoders ENCODERS.npz --steps 5000
 
-Without Spleeter's encoders it is the live network that is trained. RUN is a folder: `state.keras`
+Without Spleeter's encoders it is a live network that is trained. RUN is a folder: `state.keras`
 (all that is needed to go on), `weights-STEP.npz` (averaged weights) and `log.jsonl` (one line every
 20 steps).
 """
@@ -77,8 +77,9 @@ def main(
     pool: Path,
     run: Path,
     encoders: Annotated[
-        Path | None, typer.Option(help="Spleeter's; without, the live network is trained")
+        Path | None, typer.Option(help="Spleeter's; without, a live network is trained")
     ] = None,
+    live: Annotated[str, typer.Option(help="which live network")] = "stemlab-4-live",
     steps: Annotated[int, typer.Option(help="steps in all")] = 5000,
     batch: Annotated[int, typer.Option(help="mixtures of three seconds in a step")] = 8,
     rate: Annotated[float, typer.Option(help="highest learning rate")] = 2e-3,
@@ -91,22 +92,22 @@ def main(
     run.mkdir(parents=True, exist_ok=True)
     _limit(threads)
     keras.mixed_precision.set_global_policy(policy)
-    grid = mixtures.Grid() if encoders else live_network.GRID
+    shape = live_network.SHAPES[live]
+    grid = mixtures.Grid() if encoders else shape.grid
     state = run / "state.keras"
     if state.exists():
         model = keras.saving.load_model(state, custom_objects={"mask_loss": mask_loss})
     else:
-        model = compiled(_built(encoders, grid.frames), steps, rate)
+        built = (
+            network.build(network.load_encoders(encoders), grid.frames)
+            if encoders
+            else live_network.build(shape)
+        )
+        model = compiled(built, steps, rate)
         if start:
             load_weights(model, start)
     done = int(model.optimizer.iterations)
     _learn(model, run, mixtures.batches(pool, batch, seed + done, grid), done, steps)
-
-
-def _built(encoders: Path | None, frames: int) -> Any:
-    if encoders:
-        return network.build(network.load_encoders(encoders), frames)
-    return live_network.build(frames)
 
 
 def _learn(model: Any, run: Path, batches: Iterator[mixtures.Batch], done: int, steps: int) -> None:
