@@ -15,8 +15,8 @@ from stemlab.widgets.player import StemPlayer
 
 PARTS = {
     "input device": "what the browser reports for the microphone or line-in",
-    "block": "512 samples are gathered before they are separated",
-    "algorithm": "the transform's short window and the model's look-ahead",
+    "block": "samples are gathered, a hop of the transform, before they are separated",
+    "algorithm": "the transform's window and the model's look-ahead",
     "margin": "a Worker separates, since the audio thread is too slow here: so much later",
     "limiter": "the master listens ahead, so that nothing clips",
     "buffer": "what the browser keeps ready for the output",

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 LIVE = "stemlab-4-live"
 """Name of the model that is taken by default."""
+LIVES = {LIVE: "Sooner", "stemlab-4-live-100": "Cleaner"}
+"""Names of the models that are there, and what they are good at."""
+
+
+def delay(card: Card) -> int:
+    """Return the samples from a sample's coming to its stems' going out."""
+    return card.stft.delay + card.lookahead * card.hop
 
 
 class StreamModel:

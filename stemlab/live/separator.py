@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stemlab.errors import SettingError
+from stemlab.live.model import delay
 from stemlab.masks import EXTENSIONS, apply, extend
 from stemlab.separator import StemBlock, with_rest
 from stemlab.sound.fifo import Fifo
@@ -62,7 +63,7 @@ class LiveSeparator:
     @property
     def delay(self) -> int:
         """Samples from a sample's coming to its stems' going out, without the time to compute."""
-        return self.stft.delay + self.model.card.lookahead * self.model.card.hop
+        return delay(self.model.card)
 
     def push(self, samples: Samples) -> StemBlock:
         """Take [n, 2], some seconds at most; return the stretch that this makes final.

@@ -64,6 +64,7 @@ export class Live extends Faders {
     this.follow();
     model.on("change:running change:owner change:source change:heard", () => this.obey());
     model.on("change:heard", () => this.list());
+    model.on("change:_model", () => (this.loaded = this.loaded.then(() => this.exchange()).catch((error) => (this.failure = error.message))));
     model.on("comm_live_update", () => this.checkKernel());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.list(), this.ended);
     this.loaded = this.load().catch((error) => (this.failure = error.message));
@@ -71,9 +72,15 @@ export class Live extends Faders {
     this.obey();
   }
 
+  /** What separates as the model says, fetched once for all of this page. */
+  async engine() {
+    const { model } = this;
+    return (page().engines[model.get("_model")] ??= await fetchEngine(model));
+  }
+
   async load() {
     const { model } = this;
-    const engine = (page().engines[model.get("_model")] ??= await fetchEngine(model));
+    const engine = await this.engine();
     const context = await listening(engine.card.sample_rate, model.get("_worklet"), engine.text);
     const voice = await separating(context, engine);
     if (this.ending.signal.aborted) return void context.close();
@@ -120,11 +127,32 @@ export class Live extends Faders {
   /** Lets a Worker separate where the audio thread is too slow; its stems come later. @param {Chain} chain */
   async stepAside(chain) {
     this.aside = true;
-    const voice = await separatingAside(chain.context, chain.engine);
-    this.order({ close: true });
-    chain.voice.node.disconnect();
+    this.replace(chain, await separatingAside(chain.context, chain.engine));
+  }
+
+  /** Lets another network take over. */
+  async exchange() {
+    const { chain } = this;
+    const engine = await this.engine();
+    if (!chain || engine === chain.engine || this.ending.signal.aborted) return;
+    const voice = await (this.aside ? separatingAside : separating)(chain.context, engine);
+    chain.engine = engine;
+    this.account &&= new Account(engine.card, chain.context);
+    this.replace(chain, voice);
+  }
+
+  /** @param {Chain} chain @param {Voice} voice */
+  replace(chain, voice) {
+    this.silence(chain);
     this.source?.disconnect();
     this.speak(chain, voice);
+  }
+
+  /** Ends what separates. @param {Chain} chain */
+  silence({ voice: { node, port } }) {
+    this.order({ close: true });
+    node.disconnect();
+    if (port instanceof Worker) port.terminate();
   }
 
   /** Tells what separates. @param {object} order */
@@ -348,9 +376,8 @@ export class Live extends Faders {
     this.turn++;
     this.disconnect();
     this.ending.abort();
-    this.order({ close: true });
+    if (this.chain) this.silence(this.chain);
     this.chain?.context.close();
-    if (this.chain?.voice.port instanceof Worker) this.chain.voice.port.terminate();
   }
 }
 

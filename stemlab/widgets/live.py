@@ -15,7 +15,7 @@ import numpy as np
 import traitlets as t
 
 from stemlab.errors import SettingError, StemlabError
-from stemlab.live.model import LIVE
+from stemlab.live.model import LIVE, LIVES, delay
 from stemlab.live.recording import FORMS, LiveRecording
 from stemlab.live.spectra import LiveSpectra
 from stemlab.model import find
@@ -28,6 +28,7 @@ from stemlab.widgets.parts.faders import Faders
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stemlab.card import Card
     from stemlab.separator import StemBlock
     from stemlab.spectral import Samples
 
@@ -51,6 +52,10 @@ class LivePlayer(Faders):
 
     Attributes
     ----------
+    model
+        The name of what separates, one of `models`; another takes over within a second or two.
+    models
+        What the page can choose among: ``"Sooner"`` and ``"Cleaner"``, with their delays, by name.
     source
         What it listens to: ``"microphone"``, the default microphone or line-in; an input by its
         name; ``"tab"``, another tab of the browser, for which the page then asks; or ``"heard"``.
@@ -98,6 +103,8 @@ class LivePlayer(Faders):
     _worklet = t.Unicode(WORKLET).tag(sync=True)
     _key = t.Unicode().tag(sync=True)
     _model = t.Unicode().tag(sync=True)  # the network's sum
+    model = t.Unicode().tag(sync=True)
+    models = t.Dict().tag(sync=True)
     _kept = t.Bool().tag(sync=True)  # whether the page sends what it separates
     _microphone = t.Any(None, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
     source = t.Unicode("microphone").tag(sync=True)
@@ -124,10 +131,8 @@ class LivePlayer(Faders):
         self._recording: LiveRecording | None = None
         self._marked = False
         try:
-            self.card = find(model)
-            if not self.card.streams:
-                raise SettingError(f"{self.card.name}: reads whole windows; live, take {LIVE}")
-            self.card.verify()
+            self.card = _streaming(model)
+            self._cards = {card.name: card for card in (*map(_streaming, LIVES), self.card)}
             camera = microphone()
             facts = self._with_stems(self.card.stems)
         except StemlabError as error:
@@ -135,14 +140,16 @@ class LivePlayer(Faders):
             return
         key = uuid.uuid4().hex
         facts |= {"_key": key, "_microphone": camera, "heard": heard, "rate": self.card.sample_rate}
-        facts["_model"] = self.card.sha256
+        facts |= {"_model": self.card.sha256, "model": self.card.name}
+        facts["models"] = {name: _told(card) for name, card in self._cards.items()}
         super().__init__(model_id=key, source="heard" if heard else "microphone", **facts)
         self.on_msg(self._receive)
 
     def _receive(self, _widget: Any, message: dict[str, Any], buffers: Any) -> None:
         match message:
-            case {"kind": "engine", "runtime": runtime}:
-                self._send_engine(runtime)
+            case {"kind": "engine", "runtime": runtime, "model": wanted}:
+                if wanted == self._model:  # else the page will ask for what came after it
+                    self._send_engine(runtime)
             case {"kind": "sound", "line": line, "start": start}:
                 self.send({"kind": "taken"})  # whatever a callback makes of it
                 sound = np.frombuffer(buffers[0], np.float32).reshape(len(self.stems), 2, -1)
@@ -156,7 +163,7 @@ class LivePlayer(Faders):
         card = json.loads(self.card.path.with_suffix(".json").read_text(encoding="utf-8"))
         text, network = worklet(runtime).encode(), self.card.path.read_bytes()
         buffers = [gzip.compress(text, 6), wasm(runtime), gzip.compress(network, 1)]
-        self.send({"kind": "engine", "card": card}, buffers)
+        self.send({"kind": "engine", "model": self._model, "card": card}, buffers)
 
     def _take(self, line: str, start: int, sound: Samples) -> None:
         """Take a block, [stems, n, 2]: the input and all stems but the last."""
@@ -182,6 +189,19 @@ class LivePlayer(Faders):
             block = spectra.push(start, mix, stems)
             if len(block.mix):
                 hear(block)
+
+    @t.validate("model")
+    def _check_model(self, proposal: dict[str, Any]) -> str:
+        name: str = proposal["value"]
+        if name not in self._cards:
+            known = ", ".join(self._cards)
+            raise SettingError(f"{name}: no live model here; choose one of {known}")
+        return name
+
+    @t.observe("model")
+    def _change_model(self, change: Any) -> None:
+        self.card = self._cards[change["new"]]
+        self._model = self.card.sha256
 
     @t.observe("running")
     def _leave(self, change: Any) -> None:
@@ -239,6 +259,26 @@ class LivePlayer(Faders):
     def end(self) -> None:
         """End a take; it is whole then."""
         self._finish()
+
+
+def _streaming(model: str | Path) -> Card:
+    """Return the card of a model for live sound.
+
+    Raises
+    ------
+    StemlabError
+        If it is not there, damaged, or reads whole windows.
+    """
+    card = find(model)
+    if not card.streams:
+        raise SettingError(f"{card.name}: reads whole windows; live, take {LIVE}")
+    card.verify()
+    return card
+
+
+def _told(card: Card) -> str:
+    """Return what the panel calls a model."""
+    return f"{LIVES.get(card.name, card.name)}: {1000 * delay(card) / card.sample_rate:.0f} ms"
 
 
 def _take_folder() -> Path:

@@ -22,6 +22,10 @@ export class LiveFace {
     this.source = element("select", {
       "data-control": "Source", "aria-label": "Source", title: "Source", onchange: () => live.set({ source: this.source.value }),
     });
+    this.network = element("select", {
+      "data-control": "Model", "aria-label": "Model", title: "Model: sooner, or later and cleaner",
+      onchange: () => live.set({ model: this.network.value }),
+    }, ...Object.entries(this.model.get("models")).map(([name, told]) => element("option", { value: name }, told)));
     this.aloud = button("Hear the stems; wear headphones", "Hear", () => live.set({ aloud: !this.model.get("aloud") }));
     this.aloud.setAttribute("aria-keyshortcuts", "H");
     this.record = button("Record input and stems", "● Record", () => live.set({ recording: !this.model.get("recording") }));
@@ -41,7 +45,7 @@ export class LiveFace {
     this.bill = element("span", { class: "parts" });
     const measure = button("Measure block, algorithm and limiter by a hiss that is played in", "Measure", () => live.measure());
     const account = element("div", { class: "bill" }, this.bill, measure);
-    const top = element("div", { class: "transport live" }, this.go, this.source, this.inputMeter.node, this.aloud, this.record,
+    const top = element("div", { class: "transport live" }, this.go, this.source, this.network, this.inputMeter.node, this.aloud, this.record,
       this.form, this.state);
     const foot = element("div", { class: "foot" }, element("span", { class: "name" }, "Master"), this.level.input,
       this.figure, ...this.meters.map((one) => one.node), this.complaint);
@@ -68,7 +72,7 @@ export class LiveFace {
 
   /** Follows the model and draws. @returns {() => void} stops it */
   start() {
-    for (const name of ["levels", "mutes", "solos", "pans", "master", "running", "owner", "aloud", "account", "recording", "saved", "form", "source", "sources"])
+    for (const name of ["levels", "mutes", "solos", "pans", "master", "running", "owner", "aloud", "account", "recording", "saved", "form", "source", "sources", "model"])
       this.model.on(`change:${name}`, () => this.show());
     this.show();
     return frames(() => this.draw());
@@ -87,6 +91,7 @@ export class LiveFace {
     press(this.record, model.get("recording"));
     this.form.value = model.get("form");
     this.form.disabled = model.get("recording");
+    this.network.value = model.get("model");
     say(this.saved, model.get("recording") ? `Recording to ${model.get("folder")} …` : model.get("saved"));
     this.bill.replaceChildren(...Object.entries(model.get("account")).map(([part, seconds]) =>
       element("span", {}, `${part} `, element("b", {}, seconds === null ? "unknown" : `${(1000 * seconds).toFixed(1)} ms`))));
@@ -106,6 +111,7 @@ export class LiveFace {
     this.inputMeter.show(live.source ? report.input : 0);
     this.rows.forEach((row, s) => row.peak.show(live.source ? (report.peaks[s] ?? 0) : 0));
     this.meters.forEach((one, side) => one.show(chain?.master.peaks[side] ?? 0));
+    this.network.disabled = this.model.get("recording") || live.dead;
     say(this.state, this.summary());
     say(this.complaint, live.complaint());
     say(this.description, live.description());

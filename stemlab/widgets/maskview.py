@@ -115,6 +115,8 @@ class MaskView(Fleeting, anywidget.AnyWidget):
         self._painter = weakly(self._paint)
         if self._heard:
             self._heard.on_block(self._painter)
+        if isinstance(shown, LivePlayer):
+            shown.observe(weakly(self._reframe), "model")
 
     @traitlets.validate("scale")
     def _check_scale(self, proposal: dict[str, Any]) -> str:
@@ -128,10 +130,16 @@ class MaskView(Fleeting, anywidget.AnyWidget):
     @traitlets.observe("scale")
     def _rescale(self, change: dict[str, Any]) -> None:
         """Paint all anew on the other axis."""
-        if change["new"] == self.picture.axis.scale:
-            return
+        if change["new"] != self.picture.axis.scale:
+            self._renew(Axis(change["new"]))
+
+    def _reframe(self, _change: object) -> None:
+        """Paint all anew with the frames of another model."""
+        self._renew(self.picture.axis)
+
+    def _renew(self, axis: Axis) -> None:
         with self._lock:
-            self.picture = _picture(self._shown, Axis(change["new"]))
+            self.picture = _picture(self._shown, axis)
             self.grid = self._grid()
             if self._asked:
                 self._post_all()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from stemlab.errors import SettingError
+from stemlab.model import find
 from stemlab.sound.audio import load
 from stemlab.widgets.live import LivePlayer
+from stemlab.widgets.maskview import MaskView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,14 +54,42 @@ def mark(player: LivePlayer, *, on: bool) -> None:
 def test_a_page_gets_all_that_it_needs(player: LivePlayer, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[dict[str, Any], list[bytes]]] = []
     monkeypatch.setattr(player, "send", lambda *message: sent.append(message))
-    player._receive(player, {"kind": "engine", "runtime": "litert_wasm_internal"}, [])
+    ask = {"kind": "engine", "runtime": "litert_wasm_internal"}
+    player._receive(player, ask | {"model": "what was chosen before"}, [])
+    player._receive(player, ask | {"model": player._model}, [])
     [(message, buffers)] = sent
+    assert message["model"] == player._model
     assert message["card"]["hop"] == player.card.hop
     text, wasm, network = (gzip.decompress(buffer) for buffer in buffers)
     assert b"stemlab-separator" in text
     assert wasm.startswith(b"\0asm")
     assert network == player.card.path.read_bytes()
     assert sum(map(len, buffers)) < 7_000_000
+
+
+def test_another_model_takes_over(player: LivePlayer) -> None:
+    """A view of it then has the frames of that."""
+    assert list(player.models.values()) == ["Sooner: 35 ms", "Cleaner: 93 ms"]
+    view = MaskView(player)
+    first, before = player._model, view.grid["pace"]
+    player.model = "stemlab-4-live-100"
+    assert player.card.name == player.model
+    assert player._model == player.card.sha256 != first
+    assert view.grid["pace"] == before / 2
+    with pytest.raises(SettingError, match=r"choose one of stemlab-4-live, stemlab-4-live-100"):
+        player.model = "/etc/passwd"
+    assert player.model == "stemlab-4-live-100"
+
+
+def test_a_model_of_ones_own_stands_beside_the_shipped_ones(tmp_path: Path) -> None:
+    shipped, own = find("stemlab-4-live"), tmp_path / "mine.tflite"
+    facts = json.loads(shipped.path.with_suffix(".json").read_text(encoding="utf-8"))
+    own.write_bytes(shipped.path.read_bytes())
+    own.with_suffix(".json").write_text(json.dumps(facts | {"name": "mine"}), encoding="utf-8")
+    player = LivePlayer(model=own)
+    assert player.models["mine"] == "mine: 35 ms"
+    assert (player.model, len(player.models)) == ("mine", 3)
+    player.close()
 
 
 def test_a_model_that_reads_windows_is_told() -> None:

@@ -34,13 +34,14 @@ export async function compile(zipped) {
 export async function fetchEngine(model) {
   const name = runtime();
   const { card, buffers: [text, wasm, network] } = await new Promise((done) => {
+    const wanted = model.get("_model");
     const hear = (/** @type {any} */ message, /** @type {DataView<ArrayBuffer>[]} */ buffers) => {
-      if (message.kind !== "engine") return;
+      if (message.kind !== "engine" || message.model !== wanted) return;
       model.off("msg:custom", hear);
       done({ ...message, buffers });
     };
     model.on("msg:custom", hear);
-    model.send({ kind: "engine", runtime: name });
+    model.send({ kind: "engine", runtime: name, model: wanted });
   });
   return {
     card,
