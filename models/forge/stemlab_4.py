@@ -23,6 +23,7 @@ from music.pool import list_songs
 from spleeter_2stems import MODELS, speed
 
 from stemlab.importers import spleeter
+from stemlab.importers.install import install
 from stemlab.networks.runtimes import installed_runtimes
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def main(weights: Path, pool: Path, validation: Path) -> None:
         shipped = measured(name, PRECISION, songs)
         shipped["sdr_loss"] = loss(exact["sdr_by_song"], shipped["sdr_by_song"])
         made = described(name, PRECISION, {"measured": shipped})
-        spleeter.install(made, MODELS, json.loads(made.with_suffix(".json").read_text()))
+        install(made, MODELS, json.loads(made.with_suffix(".json").read_text()))
         print(name, json.dumps(shipped, indent=1))
         if name == FAST:
             keep_exact(exact)
@@ -71,7 +72,7 @@ def keep_exact(facts: dict[str, Any]) -> None:
     """Install the fast network as it is before its weights are rounded, to compare."""
     made = described(FAST, "float32", {"measured": facts})
     card = json.loads(made.with_suffix(".json").read_text()) | {"name": f"{FAST}-float32"}
-    spleeter.install(made.rename(made.with_stem(card["name"])), MODELS, card)
+    install(made.rename(made.with_stem(card["name"])), MODELS, card)
 
 
 def convert(weights: Path, pool: Path) -> None:

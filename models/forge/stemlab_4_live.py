@@ -21,6 +21,7 @@ from four_stems.live_network import SHAPES
 from spleeter_2stems import MODELS
 
 from stemlab.importers import spleeter
+from stemlab.importers.install import install
 from stemlab.live.model import StreamModel
 from stemlab.networks.runtimes import installed_runtimes
 
@@ -41,7 +42,7 @@ def main(name: str, weights: Path, validation: Path) -> None:
         **stemlab_4.quality(network, stemlab_4.read(validation)),
     }
     describe(network, facts)
-    spleeter.install(network, MODELS, json.loads(network.with_suffix(".json").read_text()))
+    install(network, MODELS, json.loads(network.with_suffix(".json").read_text()))
     print(json.dumps(facts, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""Fetch an archive whose sha256 is known and unpack it, trusting nothing inside."""
+"""Fetch a file whose sha256 is known, and unpack an archive, trusting nothing inside."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import shutil
 import tarfile
 import zlib
 from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from stemlab.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tqdm.auto import tqdm
 
 MEBIBYTE = 1 << 20
 CONNECT_SECONDS = 10
@@ -49,7 +51,7 @@ def fetch(
             if not answer.ok:
                 raise ModelError(
                     f"{url}: the server answers {answer.status_code} {answer.reason}; try again "
-                    "later, or get the archive elsewhere and use --from FILE"
+                    "later, or get the file elsewhere and use --from FILE"
                 )
             expected = int(answer.headers.get("Content-Length", 0))
             with target.open("wb") as file:
@@ -58,20 +60,32 @@ def fetch(
                     if file.tell() > limit:
                         raise ModelError(
                             f"{url}: sends more than {limit // MEBIBYTE} MiB, so it is not "
-                            "the archive it should be; nothing was installed"
+                            "the file it should be; nothing was installed"
                         )
                     if progress:
                         progress(file.tell(), expected)
     except requests.RequestException as error:
         raise ModelError(
             f"{url}: no connection, or one that broke off ({type(error).__name__}); check the "
-            "network and try again, or get the archive elsewhere and use --from FILE"
+            "network and try again, or get the file elsewhere and use --from FILE"
         ) from error
     except OSError as error:
         raise ModelError(f"{target.parent}: cannot keep the download ({error.strerror})") from error
 
 
-def verify(archive: Path, sha256: str) -> None:
+def obtain(url: str, folder: Path, limit: int, bar: tqdm[Any]) -> Path:
+    """Download `url` into a folder, shown by a bar; return the file. See `fetch`."""
+    file = folder / PurePosixPath(url).name
+
+    def show(done: int, expected: int) -> None:
+        bar.total = expected or None
+        bar.update(done - bar.n)
+
+    fetch(url, file, limit, show)
+    return file
+
+
+def verify(file: Path, sha256: str) -> None:
     """Check a file against its known hash.
 
     Raises
@@ -81,14 +95,14 @@ def verify(archive: Path, sha256: str) -> None:
     """
     digest = hashlib.sha256()
     try:
-        with archive.open("rb") as file:
-            while piece := file.read(MEBIBYTE):
+        with file.open("rb") as stream:
+            while piece := stream.read(MEBIBYTE):
                 digest.update(piece)
     except OSError as error:
-        raise ModelError(f"{archive}: cannot be read ({error.strerror})") from error
+        raise ModelError(f"{file}: cannot be read ({error.strerror})") from error
     if digest.hexdigest() != sha256:
         raise ModelError(
-            f"{archive.name}: damaged or not the official archive (sha256 "
+            f"{file.name}: damaged or not the official file (sha256 "
             f"{digest.hexdigest()[:12]}…, expected {sha256[:12]}…); nothing was installed, "
             "get it again"
         )

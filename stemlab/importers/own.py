@@ -7,18 +7,19 @@ import json
 import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stemlab.card import Card
 from stemlab.errors import ModelError
 from stemlab.importers.guess import guess
-from stemlab.importers.spleeter import install
+from stemlab.importers.install import install, place
 from stemlab.model import StemModel, paths, shipped_models, user_models
 from stemlab.networks.runtimes import FORMATS, HOW_TO_GET, Trial, installed_runtimes, try_out
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LARGEST = 2 << 30  # bytes
 TO_FILL_IN = ("licence", "stems")
@@ -153,14 +154,9 @@ def add(network: Path) -> Path:
     known = paths().get(network.stem)
     if known and (known.parent == shipped_models() or known.suffix != network.suffix):
         raise ModelError(f"{network.stem}: a model of this name is there; choose another name")
-    models = user_models()
     facts = json.loads(network.with_suffix(".json").read_text(encoding="utf-8"))
-    try:
-        models.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".adding-", dir=models) as folder:
-            return install(_copied(network, Path(folder)), models, facts)
-    except OSError as error:
-        raise ModelError(f"{models}: cannot keep {card.name} here ({error.strerror})") from error
+    with place(card.name) as folder:
+        return install(_copied(network, folder), user_models(), facts)
 
 
 def _tried(network: Path) -> tuple[Trial, str]:

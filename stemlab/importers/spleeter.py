@@ -10,15 +10,12 @@ Spleeter's ratio mask. Needs the extra ``forge`` (TensorFlow).
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from functools import reduce
-from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +23,8 @@ from tqdm.auto import tqdm
 
 from stemlab.errors import ModelError
 from stemlab.importers import polyphase
-from stemlab.importers.download import fetch, unpack, verify
+from stemlab.importers.download import obtain, unpack, verify
+from stemlab.importers.install import install, place, require
 from stemlab.model import user_models
 
 if TYPE_CHECKING:
@@ -111,43 +109,21 @@ def add(name: str, source_file: Path | None = None, *, progress: bool = False) -
     Raises
     ------
     ModelError
-        If the name is unknown, the extra ``forge`` is missing, or the archive cannot be had, is
-        not the official one, or cannot be converted. Nothing is left behind.
+        If the extra ``forge`` is missing, or the archive cannot be had, is not the official one, or
+        cannot be converted. Nothing is left behind.
     """
-    if name not in ADDABLE:
-        raise ModelError(f"{name}: no such model to add; there are {', '.join(ADDABLE)}")
-    _require_forge(name)
-    models = user_models()
-    try:
-        models.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".adding-", dir=models) as folder:
-            network = Path(folder) / f"{name}.tflite"
-            _import(name, source_file, network, progress=progress)
-            return install(network, models, card(name, network.read_bytes()))
-    except OSError as error:
-        raise ModelError(f"{models}: cannot keep {name} here ({error.strerror})") from error
-
-
-def _require_forge(name: str) -> None:
-    missing = [m for m in ("tensorflow", "keras", "ai_edge_quantizer") if find_spec(m) is None]
-    if missing:
-        raise ModelError(
-            f"{name}: conversion needs {', '.join(missing)}; pip install 'stemlab[forge]'"
-        )
+    require(name, "forge", "tensorflow", "keras", "ai_edge_quantizer")
+    with place(name) as folder:
+        network = folder / f"{name}.tflite"
+        _import(name, source_file, network, progress=progress)
+        return install(network, user_models(), card(name, network.read_bytes()))
 
 
 def _import(name: str, source_file: Path | None, network: Path, *, progress: bool) -> None:
     """Turn the archive of model `name` into the file `network`."""
     design, folder = DESIGNS[name], network.parent
-    archive = source_file or folder / Path(design.url).name
     with tqdm(desc=name, unit="B", unit_scale=True, disable=not progress) as bar:
-        if source_file is None:
-
-            def show(done: int, expected: int) -> None:
-                bar.total = expected or None
-                bar.update(done - bar.n)
-
-            fetch(design.url, archive, ARCHIVE_LIMIT, show)
+        archive = source_file or obtain(design.url, folder, ARCHIVE_LIMIT, bar)
         bar.set_description(f"{name}: unpacking")
         verify(archive, design.sha256)
         unpack(archive, folder / "checkpoint", UNPACKED_LIMIT)
@@ -162,18 +138,6 @@ def _checkpoint(archive: Path, folder: Path) -> Path:
     for index in folder.rglob("[!.]*.index"):
         return index.with_suffix("")
     raise ModelError(f"{archive.name}: holds no TensorFlow checkpoint; nothing was installed")
-
-
-def install(network: Path, models: Path, facts: dict[str, Any]) -> Path:
-    """Move a finished network into the folder `models` and write its card there."""
-    written = network.with_suffix(".json")
-    written.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    described = written.replace(models / written.name)
-    try:
-        return network.replace(models / network.name)
-    except BaseException:
-        described.unlink()
-        raise
 
 
 def card(name: str, network: bytes) -> dict[str, Any]:

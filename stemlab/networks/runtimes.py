@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -29,7 +30,9 @@ FORMATS = {".tflite": RUNTIMES, ".onnx": {"onnxruntime": "onnxruntime"}}
 """The modules of the runtimes, by their names, by the end of the files' names."""
 HOW_TO_GET = {".tflite": "pip install ai-edge-litert", ".onnx": "pip install 'stemlab[onnx]'"}
 
-LONGEST_TRIAL = 120  # seconds
+# Of a trial: seconds of a processor, and of the clock, since a busy machine gives few of them.
+LONGEST_TRIAL, LONGEST_WAIT = 120, 600
+TOO_LONG = getattr(signal, "SIGXCPU", 1 << 10)  # never, on Windows
 MOST_MEMORY = 8 << 30  # bytes, of a trial
 
 
@@ -67,9 +70,11 @@ def _tried(path: Path, module: str, _sha256: str, shape: tuple[int, ...] | None)
     command = python("-m", __name__, str(path), module, json.dumps(shape))
     try:
         ended = subprocess.run(  # noqa: S603 - all of it is ours
-            command, cwd=FOLDER, capture_output=True, timeout=LONGEST_TRIAL, check=False
+            command, cwd=FOLDER, capture_output=True, timeout=LONGEST_WAIT, check=False
         )
     except subprocess.TimeoutExpired:
+        return Trial(f"does not come to the end within {LONGEST_WAIT} s", True, [], [])
+    if ended.returncode == -TOO_LONG:
         return Trial(f"does not come to the end within {LONGEST_TRIAL} s", True, [], [])
     if ended.returncode not in (0, 1):
         return Trial(f"crashes (exit code {ended.returncode}) because", True, [], [])
@@ -85,6 +90,7 @@ def _main(path: str, module: str, shape: str) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_TRIAL, LONGEST_WAIT))
     network = load(Path(path), module, 1, shape=json.loads(shape))
     network.try_out()
     print(json.dumps([network.inputs, network.outputs]))  # noqa: T201 - for who started this

@@ -96,7 +96,7 @@ def test_verify_tells_the_file_from_any_other(tmp_path: Path) -> None:
     file = tmp_path / "4stems.tar.gz"
     file.write_bytes(DATA)
     verify(file, hashlib.sha256(DATA).hexdigest())
-    with pytest.raises(ModelError, match=r"4stems\.tar\.gz: damaged or not the official archive"):
+    with pytest.raises(ModelError, match=r"4stems\.tar\.gz: damaged or not the official file"):
         verify(file, hashlib.sha256(DATA[1:]).hexdigest())
     with pytest.raises(ModelError, match="cannot be read"):
         verify(tmp_path / "absent", "")
