@@ -69,6 +69,14 @@ def complex_masks(path: Path) -> Path:
     return write(path, nodes, ["t", BINS, 2, 2], ["t", BINS, 2, 2, 3], constants)
 
 
+def magnitudes(path: Path) -> Path:
+    """Magnitudes to those of a stem that is louder at low frequencies, as Open-Unmix would give."""
+    low = np.linspace(1, 0, BINS, dtype=np.float32)[None, :, None]
+    nodes = [helper.make_node("Mul", ["x", "low"], ["y"])]
+    shape: Shape = ["b", 2, BINS, "t"]
+    return write(path, nodes, shape, shape, {"low": low})
+
+
 def spectra(path: Path) -> Path:
     """Spectra to those of three stems: a low and a high one, and one that is turned and softer."""
     low = np.linspace(1, 0, BINS, dtype=np.float32)[:, None]
@@ -86,6 +94,16 @@ FOREIGN: dict[str, tuple[Any, dict[str, Any]]] = {
     "magnitude to masks": (
         sigmoid_masks,
         {"stems": ["vocals", "drums", "other"], "reads": "1 1 t f", "gives": "1 s t f"},
+    ),
+    "magnitude to magnitudes": (
+        magnitudes,
+        {
+            "stems": ["vocals", "other"],
+            "reads": "1 c f t",
+            "gives": "1 c f t",
+            "scale": 0.25,
+            "level": "standard",
+        },
     ),
     "spectrum to masks": (
         complex_masks,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stemlab.networks import magnitude_to_masks, spectrum_to_masks, spectrum_to_spectra
+from stemlab.networks import (
+    magnitude_to_magnitudes,
+    magnitude_to_masks,
+    spectrum_to_masks,
+    spectrum_to_spectra,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +58,7 @@ class Kind(Protocol):
 
 KINDS: dict[str, Kind] = {
     "magnitude to masks": magnitude_to_masks,
+    "magnitude to magnitudes": magnitude_to_magnitudes,
     "spectrum to masks": spectrum_to_masks,
     "spectrum to spectra": spectrum_to_spectra,
 }

@@ -41,4 +41,4 @@ LEVELS: dict[str, Callable[[NDArray[np.float32]], Levelled]] = {
     "log": _log,
 }
 """Plain: as they are. Standard: of mean 0 and standard deviation 1 in each window. Log: ln(1 + x),
-only for magnitudes."""
+only for magnitudes of which masks are made."""

@@ -54,8 +54,8 @@ class Ports:
         _check("reads", self.reads, [kind.READS.replace("c", channel)])
         given = [letters.replace("c", channel) for letters in kind.GIVES]
         _check("gives", self.gives, given + [letters.replace("s", "") for letters in given])
-        if self.level == "log" and "r" in kind.READS:
-            raise ValueError("level is log, which is for magnitudes")
+        if self.level == "log" and ("r" in kind.READS or kind.SAME_UNIT):
+            raise ValueError("level is log, which is for magnitudes of which masks are made")
 
     def masks(self, network: Network, heard: NDArray[np.inexact[Any]]) -> AnyMasks:
         """Return a network's masks [T, F, 2, stems] of what it hears of a window [T, F, 2].

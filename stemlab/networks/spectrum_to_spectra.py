@@ -6,7 +6,7 @@ is applied, and all else, from the cross-fade to the sum that is the mix, is as 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stemlab.masks import AnyMasks
-    from stemlab.spectral import Spectrum
 
 READS, hear, read = spectrum_to_masks.READS, spectrum_to_masks.hear, spectrum_to_masks.read
 GIVES: tuple[str, ...] = ("tfcsr",)
@@ -26,9 +25,12 @@ SAME_UNIT = True
 NOTHING = np.float32(1e-8)
 
 
-def masks(given: NDArray[np.complex64], heard: Spectrum, stems: int) -> AnyMasks:
-    """Return the ratios, of which what they lack of 1 is shared out: see `consistent`."""
-    mixture = np.asarray(heard, np.complex64)[..., None]
-    ratios = np.zeros(given.shape, np.complex64)
+def masks(given: NDArray[np.inexact[Any]], heard: NDArray[np.inexact[Any]], stems: int) -> AnyMasks:
+    """Return the ratios, complex as what is given; what they lack of 1 is shared out.
+
+    See `consistent`.
+    """
+    mixture = heard.astype(given.dtype, copy=False)[..., None]
+    ratios = np.zeros(given.shape, given.dtype)
     np.divide(given, mixture, out=ratios, where=np.abs(mixture) > NOTHING)
     return consistent(ratios, stems)

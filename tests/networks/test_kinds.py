@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from foreign import model
+from foreign import BINS, model
 
 from stemlab import demo
 from stemlab.importers.own import add
-from stemlab.model import find
+from stemlab.model import StemModel, find
 from stemlab.networks.kinds import KINDS
 from stemlab.research.metrics import conservation, sdr
 from stemlab.research.sweep import MODEL, Setting, sweep
@@ -52,11 +52,12 @@ def test_a_stream_is_the_whole(network: Path, music: Samples) -> None:
 
 
 def test_masks_for_pictures_are_real_and_sum_to_one(network: Path, music: Samples) -> None:
-    for block in Separator(network).stream([music]):
+    separator = Separator(network)
+    for block in separator.stream([music]):
         assert block.masks.dtype == np.float32
         assert block.masks.min() >= 0
         np.testing.assert_allclose(block.masks.sum(-1), 1, atol=1e-5)
-        assert block.masks.shape == (*block.spectrum.shape, 3)
+        assert block.masks.shape == (*block.spectrum.shape, len(separator.stems))
 
 
 def test_it_stands_in_a_sweep(
@@ -88,6 +89,14 @@ def test_spectra_come_back_as_they_were_given(tmp_path: Path, music: Samples) ->
     assert sdr(0.2 * music, turned) > 80
     assert sdr(0.8 * (music - low), high) > 80
     assert sdr(music - low - high - turned, rest) > 100
+
+
+def test_magnitudes_come_back_as_they_were_given(tmp_path: Path, music: Samples) -> None:
+    """Of one stem: the other is what it leaves. By cells, since the mixture's phase is kept."""
+    network = StemModel(model("magnitude to magnitudes", tmp_path, level="plain"))
+    heard = network.hear(Stft(1024, 256).analyse(music)[:64])
+    stem = network.masks(heard)[..., 0] * heard
+    np.testing.assert_allclose(stem, heard * np.linspace(1, 0, BINS)[:, None], atol=1e-5)
 
 
 def test_silence_stays_silent(network: Path) -> None:
