@@ -5,14 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from stemlab.networks.tensors import Tensor, first_line
+from stemlab.networks.tensors import Tensor, first_line, noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
 TYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
@@ -62,10 +61,10 @@ class OnnxNetwork:
         return self._given({self.inputs[0].name: array})
 
     def try_out(self) -> None:
-        """Run once on silence."""
-        self._given({tensor.name: self._silence(tensor) for tensor in self.inputs})
+        """Run once on noise."""
+        self._given({tensor.name: self._noise(tensor) for tensor in self.inputs})
 
-    def _silence(self, tensor: Tensor) -> NDArray[Any]:
+    def _noise(self, tensor: Tensor) -> NDArray[Any]:
         wanted = self._shape or ()
         if len(wanted) != len(tensor.shape):
             wanted = [1, *[OPEN] * len(tensor.shape)][: len(tensor.shape)]
@@ -73,7 +72,7 @@ class OnnxNetwork:
             asked if known is None else known
             for asked, known in zip(wanted, tensor.shape, strict=True)
         ]
-        return np.zeros(shape, tensor.dtype)
+        return noise(shape, tensor.dtype)
 
     def _given(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         try:

@@ -61,13 +61,13 @@ def load(path: Path, module: str, threads: int, **how: Any) -> Network:
 
 
 def try_out(path: Path, module: str, sha256: str, shape: Sequence[int] | None = None) -> Trial:
-    """Run a network once in a process of its own, the first time that this is asked."""
+    """Run a network once on noise, in a process of its own, the first time that this is asked."""
     return _tried(path.resolve(), module, sha256, None if shape is None else tuple(shape))
 
 
 @cache
 def _tried(path: Path, module: str, _sha256: str, shape: tuple[int, ...] | None) -> Trial:
-    command = python("-m", __name__, str(path), module, json.dumps(shape))
+    command = python("-m", __name__, str(path), module, json.dumps(shape), str(LONGEST_TRIAL))
     try:
         ended = subprocess.run(  # noqa: S603 - all of it is ours
             command, cwd=FOLDER, capture_output=True, timeout=LONGEST_WAIT, check=False
@@ -85,12 +85,12 @@ def _tried(path: Path, module: str, _sha256: str, shape: tuple[int, ...] | None)
     return Trial("", False, *([Tensor(*tensor) for tensor in tensors] for tensors in told))
 
 
-def _main(path: str, module: str, shape: str) -> None:
+def _main(path: str, module: str, shape: str, seconds: str) -> None:
     with suppress(ImportError, ValueError, OSError):  # no such limits on Windows
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_TRIAL, LONGEST_WAIT))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), LONGEST_WAIT))
     network = load(Path(path), module, 1, shape=json.loads(shape))
     network.try_out()
     print(json.dumps([network.inputs, network.outputs]))  # noqa: T201 - for who started this

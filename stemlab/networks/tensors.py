@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -17,6 +18,17 @@ class Tensor(NamedTuple):
     name: str
     shape: Sequence[int | None]
     dtype: str
+
+
+def noise(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
+    """Return noise of deviation 1, the same each time; of whole numbers only zeros.
+
+    >>> noise([2, 3], "float32").std() > 0, noise([2], "int64")
+    (True, array([0, 0]))
+    """
+    if not np.issubdtype(dtype, np.floating):
+        return np.zeros(shape, dtype)
+    return np.random.default_rng(0).standard_normal(shape, np.float32).astype(dtype)
 
 
 class Network(Protocol):
@@ -29,7 +41,7 @@ class Network(Protocol):
         """Return the outputs for the one input."""
 
     def try_out(self) -> None:
-        """Run once, on whatever is in the inputs."""
+        """Run once on noise."""
 
 
 def first_line(error: BaseException) -> str:

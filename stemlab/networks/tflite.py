@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemlab.errors import ModelWarning
-from stemlab.networks.tensors import Tensor, first_line
+from stemlab.networks.tensors import Tensor, first_line, noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +71,9 @@ class TfliteNetwork:
         return [self._runs.get_tensor(d["index"]) for d in self._runs.get_output_details()]
 
     def try_out(self) -> None:
-        """Run once on whatever is in the inputs."""
+        """Run once on noise."""
+        for detail in self._runs.get_input_details():
+            self._runs.set_tensor(detail["index"], noise(detail["shape"], detail["dtype"]))
         self._runs.invoke()
 
 

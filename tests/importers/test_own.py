@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 from foreign import BINS, FOREIGN, model, write
-from onnx import helper
+from onnx import TensorProto, helper
 
 from stemlab.cli import main
 from stemlab.errors import ModelError
 from stemlab.importers.guess import guess
 from stemlab.importers.own import check, describe
 from stemlab.model import find
+from stemlab.networks import runtimes
 from stemlab.networks.runtimes import FORMATS
 from stemlab.networks.tensors import Tensor
 
@@ -123,10 +124,50 @@ EVIL = {
         {"much": np.array([1 << 20, 1, 64, BINS, 2]), "axis": np.array([0])},
         "onnxruntime",
     ),
+    "memory, not on silence": Evil(
+        [
+            helper.make_node("Abs", ["x"], ["loudness"]),
+            helper.make_node("ReduceSum", ["loudness"], ["whole"]),
+            helper.make_node("Mul", ["whole", "much"], ["count"]),
+            helper.make_node("Cast", ["count"], ["length"], to=TensorProto.INT64),
+            helper.make_node("Reshape", ["length", "one"], ["shape"]),
+            helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+            helper.make_node("ReduceSum", ["zeros", "axis"], ["zero"]),
+            helper.make_node("Add", ["x", "zero"], ["y"]),
+        ],
+        {"much": np.float32(1e7), "one": np.array([1]), "axis": np.array([0])},
+        "onnxruntime cannot run this file",
+    ),
     "other shape": Evil(
         [helper.make_node("Concat", ["x", "x"], ["y"], axis=1)], {}, "where its card says"
     ),
 }
+
+
+def test_an_endless_network_is_refused(
+    stemlab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the time of a processor that it takes, which a busy machine does not make longer."""
+    monkeypatch.setattr(runtimes, "LONGEST_TRIAL", 2)
+    numbers = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "vw"]
+    going = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("on", "more")]
+    turn = helper.make_tensor_value_info("turn", TensorProto.INT64, [])
+    steps = [
+        helper.make_node("Identity", ["on"], ["more"]),
+        helper.make_node("Tanh", ["v"], ["w"]),
+    ]
+    body = helper.make_graph(steps, "body", [turn, going[0], numbers[0]], [going[1], numbers[1]])
+    network = write(
+        tmp_path / "endless.onnx",
+        [helper.make_node("Loop", ["turns", "", "x"], ["y"], body=body)],
+        [1, 64, BINS, 2],
+        [1, 64, BINS, 2],
+        {"turns": np.array(1 << 40)},
+    )
+    code, out, err = stemlab("check", network)
+    assert (code, out) == (1, "")
+    assert "does not come to the end within 2 s" in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", EVIL)
