@@ -157,6 +157,22 @@ def test_the_network_notebook_trains_and_plays(lab: Lab) -> None:
     page.context.close()
 
 
+def test_without_tensorflow_one_sentence_says_what_is_missing(lab: Lab) -> None:
+    """It ends the run: nothing that builds on it begins."""
+    notebook = json.loads((shipped_notebooks() / "05_your_network.ipynb").read_text())
+    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    first["source"].insert(0, "import sys; sys.modules['tensorflow'] = None\n")
+    (lab.root / "without.ipynb").write_text(json.dumps(notebook))
+    page = lab.window()
+    lab.show(page, "without.ipynb")
+    [sentence] = page.evaluate(RUN_ALL)
+    assert sentence.startswith("training needs TensorFlow, which is not installed; `pip install")
+    assert page.locator(".jp-OutputArea-output[data-mime-type*=stderr]").all_inner_texts() == [
+        f"SettingError: {sentence}"
+    ]
+    page.context.close()
+
+
 def test_the_live_notebook_listens(lab: Lab) -> None:
     """Its last cell lets it hear the player in place of the microphone; the picture rolls."""
     page = opened(lab, "04_live.ipynb")
