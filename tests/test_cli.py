@@ -328,15 +328,19 @@ def test_evaluate_compares_models_and_keeps_what_it_found(
             save(tmp_path / song / f"{name}.wav", Audio(samples))
     monkeypatch.chdir(tmp_path)
     models = ("stemlab-4-fast", "spleeter-2stems")
-    said = stemlab("evaluate", ".", "--compare", *models, "--stems", "vocals", "--metrics", "sdr")
+    said = stemlab("evaluate", ".", "--compare", *models, "--metrics", "sdr")
     assert (said.code, said.err) == (0, "")
     head, *rows = said.out.splitlines()
     assert head.split()[-2:] == ["stemlab-4-fast", "is"]
-    assert [row.split()[:4] for row in rows] == [["vocals", "SDR", model, "2"] for model in models]
-    assert "better on" in rows[1]
+    voices, others = rows[:2], rows[2:]
+    assert [row.split()[:4] for row in voices] == [["vocals", "SDR", name, "2"] for name in models]
+    assert "better on" in voices[1]
+    # What only one of them gives is compared with nothing.
+    assert [row.split()[0] for row in others] == ["drums", "bass", "other", "accompaniment"]
+    assert all(row.endswith("]") for row in others)
     table = pd.read_parquet("evaluation.parquet")
     assert [*table.columns] == ["model", "song", "stem", "sdr"]
-    assert len(table) == 4
+    assert len(table) == 12
     run = table.attrs["run"]
     assert run["models"]["stemlab-4-fast"]["sha256"] == find("stemlab-4-fast").sha256
     assert run["settings"][0]["n_fft"] == 4096

@@ -127,7 +127,8 @@ class Contest:
             for model, scores in self.scores.items():
                 values = [*of_songs(scores, stem, metric).values()]
                 if values:
-                    against = "" if model == first else str(self.compared(model, stem, metric))
+                    compared = None if model == first else self.compared(model, stem, metric)
+                    against = "" if compared is None else str(compared)
                     yield (stem, _title(metric), model, str(len(values)), *_sure(values), against)
 
     def compared(self, model: str, stem: str, metric: str) -> Difference | None:

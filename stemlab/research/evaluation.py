@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 
 USUAL = ("sdr", "si_sdr")
 METRICS = (*USUAL, *BSS, "log_wmse", "l1_freq", "bleedless", "fullness")
-"""`stemlab.research.metrics.Sdr` and `bss_eval`, in dB; `log_wmse`; those of `magnitudes`."""
+"""`stemlab.research.metrics.Sdr` and `bss_eval`, in dB; `log_wmse`; those of `magnitudes`.
+
+On 34 stems of eleven songs, ten seconds each, they differ from the programs that define them (see
+``tests/research/reference_scores.py``) by at most 2·10⁻⁶ dB of SDR, 0.005 dB of SI-SDR, where MSST
+adds 10⁻⁸ to each sample, 0.002 of logWMSE, 10⁻⁵ of L1 frequency, 10⁻⁴ of bleedless and 3·10⁻⁴ of
+fullness. Those of BSSEval are museval's own.
+"""
 
 ORACLES: dict[str, Oracle] = {
     "IRM": ideal_ratio_mask,
