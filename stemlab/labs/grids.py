@@ -9,7 +9,7 @@ import numpy as np
 from stemlab.masks import apply, carry, ideal_ratio_mask
 from stemlab.research.metrics import sdr
 from stemlab.separator import Separator
-from stemlab.spectral import Stft
+from stemlab.spectral import Stft, beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Quality(NamedTuple):
 
 def oracle(references: Samples, stft: Stft) -> Masks:
     """Return the ratio masks of references [stems, samples, 2] in a transform."""
-    return ideal_ratio_mask(np.stack([stft.analyse(stem) for stem in references], axis=-1))
+    return ideal_ratio_mask(beside([stft.analyse(stem) for stem in references]))
 
 
 def compare(

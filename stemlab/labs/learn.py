@@ -27,7 +27,7 @@ from stemlab.labs.experiment import (
 from stemlab.masks import apply, normalise
 from stemlab.research.metrics import sdr
 from stemlab.sound.audio import RATE, load
-from stemlab.spectral import Stft
+from stemlab.spectral import Stft, beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +191,7 @@ class Song:
         """Return the stems around the first piece, [frames, bins, 2, stems]."""
         start = min(max(0.0, PIECES[HEARD] + SECONDS / 2 - seconds / 2), LIMIT - seconds)
         parts = self.part(start, seconds).values()
-        return np.stack([self.stft.analyse(stem) for stem in parts], -1)
+        return beside([self.stft.analyse(stem) for stem in parts])
 
     def separate(self, music: str, masks: Masks) -> dict[str, Samples]:
         """Return what masks in bands, [frames, BANDS, stems], make of a piece's mixture."""

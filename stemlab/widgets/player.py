@@ -186,6 +186,11 @@ class StemPlayer(Faders):
         for listener in list(self._listeners):
             self._repeat(listener, track)
 
+    def settle(self) -> None:
+        """Wait until all that is separated already is handed to those who hear it."""
+        for replaying in self._replays:
+            replaying.join()
+
     def play(self) -> None:
         """Play from the present position, on the page that shows the player."""
         with self.hold_sync():
@@ -285,8 +290,7 @@ class StemPlayer(Faders):
         """Stop the threads."""
         self._listeners.clear()
         self._release()
-        for replaying in self._replays:
-            replaying.join()
+        self.settle()
 
     def _release(self) -> None:
         """End the threads."""

@@ -20,6 +20,7 @@ from stemlab.library.store import BLOCK, FINAL, MISSING, ROUGH
 from stemlab.masks import normalise
 from stemlab.model import StemModel
 from stemlab.separator import Separator, StemBlock
+from stemlab.spectral import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -479,7 +480,7 @@ def _again(track: Track, stft: Stft, start: int, count: int) -> StemBlock:
     last = start + count >= track.length
     frames = slice(first, None if last else first + -(-count // stft.hop))
     spectrum = stft.analyse(mix)[frames]
-    sizes = np.stack([np.abs(stft.analyse(stem)[frames]) for stem in stems], axis=-1)
+    sizes = np.abs(beside([stft.analyse(stem)[frames] for stem in stems]))
     return StemBlock(
         start, mix[lead:], stems[:, lead:], start // stft.hop, spectrum, normalise(sizes)
     )
