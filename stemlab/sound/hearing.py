@@ -33,7 +33,7 @@ def _row(name: str, samples: Samples, rate: int) -> str:
     label = escape(name or "sound")
     return (
         f"<tr><th scope='row' style='text-align: left'>{escape(name)}</th>"
-        f"<td><audio controls aria-label='{label}' preload='none' "
+        f"<td><audio controls aria-label='{label}' preload='metadata' "
         f"src='data:audio/mpeg;base64,{_mp3(samples, rate)}'></audio></td></tr>"
     )
 
