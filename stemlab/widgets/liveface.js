@@ -1,7 +1,7 @@
 // What one sees of live separation: source, faders, meters, and what its delay is made of.
 
 import { HEARD, MICROPHONE, TAB } from "./engine/inputs.js";
-import { button, element, frames, meter, percent, press, say, slider } from "./parts/controls.js";
+import { button, element, frames, meter, percent, press, say, slider, watchWidth } from "./parts/controls.js";
 import { answer } from "./parts/keys.js";
 import { LEVEL, showFaders, stemRow } from "./parts/faders.js";
 
@@ -54,7 +54,7 @@ export class LiveFace {
       onpointerdown: () => live.source && live.chain?.context.resume(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => answer(event, () => this.shortcut(event)),
     }, top, this.description, ...this.rows.map((row) => row.node), foot, account, this.saved);
-    el.append(element("div", { class: "stemlab-frame" }, this.root));
+    el.append(this.root);
   }
 
   /** What a key does, or nothing where the control that has the focus needs it. @param {KeyboardEvent} event */
@@ -75,7 +75,8 @@ export class LiveFace {
     for (const name of ["levels", "mutes", "solos", "pans", "master", "running", "owner", "aloud", "account", "recording", "saved", "form", "source", "sources", "model"])
       this.model.on(`change:${name}`, () => this.show());
     this.show();
-    return frames(() => this.draw());
+    const stops = [watchWidth(this.root, [640, 1000], () => {}), frames(() => this.draw())];
+    return () => stops.forEach((stop) => stop());
   }
 
   show() {

@@ -1,7 +1,7 @@
 // StemPlayer's page side: the face of a player.
 
 import { audio, page } from "./engine/output.js";
-import { button, clock, drawBars, drawSong, element, frames, height, meter, percent, press, say, slider, waveform } from "./parts/controls.js";
+import { button, clock, drawBars, drawSong, element, frames, height, meter, percent, press, say, slider, watchWidth, waveform } from "./parts/controls.js";
 import { answer, keepKeys } from "./parts/keys.js";
 import { nameForeign } from "./parts/names.js";
 import { LEVEL, showFaders, stemRow } from "./parts/faders.js";
@@ -35,13 +35,12 @@ class Face {
       onkeydown: (/** @type {KeyboardEvent} */ event) => answer(event, () => this.shortcut(event)),
       onpointerdown: (/** @type {Event} */ event) => this.focus(event),
     }, this.transport(), this.waves[0].node, ...this.rows.map((row) => row.node), this.foot());
-    el.append(element("div", { class: "stemlab-frame" }, this.root));
+    el.append(this.root);
     this.seeker = this.waves[0].node;
     for (const [name, value] of Object.entries(SEEKER)) this.seeker.setAttribute(name, value);
     this.seeker.setAttribute("aria-valuemax", String(Math.floor(this.model.get("duration"))));
     this.placed = false;
-    this.resize = new ResizeObserver(() => this.fit());
-    this.resize.observe(this.root);
+    this.unwatch = watchWidth(this.root, [640, 1000], () => this.fit());
   }
 
   fit() {
@@ -160,7 +159,7 @@ class Face {
     const stop = frames((ms) => this.draw(ms));
     return () => {
       stop();
-      this.resize.disconnect();
+      this.unwatch();
     };
   }
 

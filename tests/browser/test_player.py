@@ -41,6 +41,34 @@ player.mute(), player.solo()
 player.loop, player.master = [], 1.0
 player.play()
 """
+# How the first player can be hidden and shown, or get less room; the notebook's panel is given.
+CLOSE = """(panel) => {
+  const { shell } = jupyterapp;
+  for (const other of [...shell.widgets("main")]) if (other.id !== panel) other.close();
+  shell.activateById(panel);
+}"""
+HIDDEN = {
+    "folded": (
+        "() => jupyterapp.commands.execute('notebook:hide-cell-outputs')",
+        "() => jupyterapp.commands.execute('notebook:show-cell-outputs')",
+    ),
+    "under another tab": ("() => jupyterapp.commands.execute('launcher:create')", CLOSE),
+    "beside another": (
+        """async (panel) => {
+          const { shell, commands } = jupyterapp;
+          const other = await commands.execute("launcher:create");
+          shell.add(other, "main", { mode: "split-right", ref: panel });
+          shell.activateById(panel);
+        }""",
+        CLOSE,
+    ),
+}
+CHOOSE = """() => {
+  const { content } = jupyterapp.shell.currentWidget;
+  const holds = ({ node }) => node.querySelector(".stemlab-player");
+  content.activeCellIndex = content.widgets.findIndex(holds);
+}"""
+IN_SIGHT = "document.querySelector('.stemlab-player')?.checkVisibility()"
 # What RESET sets has come to the page.
 AT_REST = """(id) => {
   const player = stemlab.players.get(id);
@@ -144,19 +172,42 @@ FLAT = dict.fromkeys(TONES, 0.0)
 
 def test_a_player_that_was_out_of_sight_goes_on(notebook: Notebook, player: str) -> None:
     """JupyterLab does not render cells that are out of sight: clock and play-head resume."""
-    page = notebook.page
-    face = page.locator(".stemlab-player").first
-    clock = face.locator(".time")
     notebook.run("import IPython; IPython.display.HTML('<div style=\"height: 3000px\"></div>')")
     notebook.run("print('below')")  # the page shows it
     notebook.wait("document.querySelector('.stemlab-player').getBoundingClientRect().bottom < -999")
-    page.wait_for_timeout(1500)
+    notebook.page.wait_for_timeout(1500)
+    goes_on(notebook, player)
+
+
+@pytest.mark.parametrize("way", HIDDEN)
+def test_whatever_hid_a_player_it_goes_on(notebook: Notebook, player: str, way: str) -> None:
+    """Also if the window gets narrower meanwhile."""
+    page = notebook.page
+    hide, show = HIDDEN[way]
+    notebook.run("player.loop = [0, 38]")
+    page.evaluate(CHOOSE)
+    panel = page.evaluate("jupyterapp.shell.currentWidget.id")
+    page.evaluate(hide, panel)
+    notebook.wait(f"!({IN_SIGHT})" if way != "beside another" else IN_SIGHT)
+    page.set_viewport_size({"width": 1024, "height": 768})
+    page.wait_for_timeout(500)
+    page.evaluate(show, panel)
+    notebook.wait(IN_SIGHT)
+    goes_on(notebook, player)
+    page.set_viewport_size({"width": 1200, "height": 900})
+    goes_on(notebook, player)
+
+
+def goes_on(notebook: Notebook, player: str) -> None:
+    """Wait until the first player's clock and play-head move, on the screen; it also sounds."""
     assert np.abs(notebook.record(player, 0.3)).max() > 0.01
+    face = notebook.page.locator(".stemlab-player").first
     face.scroll_into_view_if_needed()
+    clock = face.locator(".time")
     first, left = clock.screenshot(), head(notebook)
-    page.wait_for_timeout(1500)
-    assert clock.screenshot() != first  # not only there but drawn
-    assert head(notebook) > left
+    end = time.monotonic() + PATIENCE
+    while clock.screenshot() == first or head(notebook) == left:  # not only there but drawn
+        assert time.monotonic() < end, "clock or play-head stand still"
     minutes, seconds = clock.inner_text().split(":")
     assert 60 * int(minutes) + float(seconds) == pytest.approx(now(notebook, player), abs=0.5)
 

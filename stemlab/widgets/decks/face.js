@@ -1,7 +1,7 @@
 // The decks as one sees and steers them: both decks, the mixer, what is saved, the crate, the keyboard.
 
 import { audio, page } from "../engine/output.js";
-import { button, element, frames, say } from "../parts/controls.js";
+import { button, element, frames, say, watchWidth } from "../parts/controls.js";
 import { answer, keepKeys } from "../parts/keys.js";
 import { Console, SIDES } from "./console.js";
 import { Crate, takesFiles } from "./crate.js";
@@ -46,15 +46,14 @@ class Face {
       onkeydown: (/** @type {KeyboardEvent} */ event) => answer(event, () => (this.crate ? shortcut(event, desk, this.crate) : undefined)),
       onpointerdown: () => desk.context.resume(),
     });
-    el.append(element("div", { class: "stemlab-frame" }, this.root));
+    el.append(this.root);
     /** @type {(DeckFace | null)[]} */
     this.faces = [];
     /** @type {Crate | null} */
     this.crate = null;
     /** @type {(() => void)[]} */
     this.stops = [];
-    this.resize = new ResizeObserver(() => this.faces.forEach((face) => face && (face.dirty = true)));
-    this.resize.observe(this.root);
+    this.unwatch = watchWidth(this.root, [640, 960, 1100], () => this.faces.forEach((face) => face && (face.dirty = true)));
     this.advice = "";
     this.built = 0; // how often
     this.keys = keyList();
@@ -142,7 +141,7 @@ class Face {
     const stop = frames((ms) => this.draw(ms));
     return () => {
       stop();
-      this.resize.disconnect();
+      this.unwatch();
       this.desk.model.off("msg:custom", this.browsed);
       for (const one of this.stops) one();
       this.midi.close();

@@ -129,6 +129,21 @@ export function frames(draw) {
   };
 }
 
+/**
+ * Tells the style sheet how wide an element is: below 640 px its class is under-640. Container queries would do so
+ * too, but in cells out of sight (content-visibility) they were suspected of leaving undrawn what is inside.
+ * @param {HTMLElement} root @param {number[]} steps px @param {() => void} then after each change of its size
+ * @returns {() => void} stops it
+ */
+export function watchWidth(root, steps, then) {
+  const size = new ResizeObserver(() => {
+    for (const step of steps) root.classList.toggle(`under-${step}`, root.offsetWidth < step);
+    then();
+  });
+  size.observe(root);
+  return () => size.disconnect();
+}
+
 export const percent = (/** @type {number} */ value) => `${Math.round(100 * value)} %`;
 
 /** A number with its sign and unit. @param {number} value @param {number} digits @param {string} unit */
