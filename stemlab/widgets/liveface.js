@@ -45,8 +45,8 @@ export class LiveFace {
     this.bill = element("span", { class: "parts" });
     const measure = button("Measure block, algorithm and limiter by a hiss that is played in", "Measure", () => live.measure());
     const account = element("div", { class: "bill" }, this.bill, measure);
-    const top = element("div", { class: "transport live" }, this.go, this.source, this.network, this.inputMeter.node, this.aloud, this.record,
-      this.form, this.state);
+    const top = element("div", { class: "transport live" }, this.go, this.source, this.inputMeter.node, this.aloud, this.record,
+      this.form, this.network, this.state);
     const foot = element("div", { class: "foot" }, element("span", { class: "name" }, "Master"), this.level.input,
       this.figure, ...this.meters.map((one) => one.node), this.complaint);
     this.root = element("div", {
