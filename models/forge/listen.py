@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import soundfile
 from four_stems import measure
 
+from stemlab.live.model import LIVES
 from stemlab.model import find
 from stemlab.research.layouts import find_songs
 from stemlab.research.references import read_stretch
@@ -33,7 +34,7 @@ def main(folder: Path) -> None:
     [song] = find_songs(folder)
     mix, _ = read_stretch(song, [], measure.RATE, START, SECONDS)
     write("mixture", mix)
-    for model in ("stemlab-4", "stemlab-4-fast", "stemlab-4-live"):
+    for model in ("stemlab-4", "stemlab-4-fast", *LIVES):
         for name, stem in measure.separation(find(model).path)(mix).items():
             write(f"{model}-{name}", stem)
 

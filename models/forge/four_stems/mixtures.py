@@ -52,7 +52,7 @@ WORTH = {
     "voices-fillets": 1.0,
     "voices-speech": 0.3,
     "singers": 4.0,
-    "taught": 4.0,
+    "taught": 2.0,
     "taught-games": 0.3,
     "trackers": 0.6,
 }
