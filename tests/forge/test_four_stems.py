@@ -295,8 +295,9 @@ def whole_masks(
     np.save(folder / "magnitude.npy", magnitude)
     command = [sys.executable, "-c", WHOLE, name, str(weights), str(folder)]
     subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FORGE.parent)}, check=True)
-    powers: NDArray[np.float32] = np.load(folder / "masks.npy") ** 0.75
-    return powers / powers.sum(-1, keepdims=True)
+    powers = np.load(folder / "masks.npy") ** 0.75
+    shares: NDArray[np.float32] = powers / powers.sum(-1, keepdims=True)
+    return shares
 
 
 def noise() -> NDArray[np.float32]:
