@@ -7,6 +7,7 @@ import { fetchEngine, listening, separating, separatingAside } from "./engine/li
 import { Outbox } from "./engine/live/outbox.js";
 import { HEARD, inputs, MICROPHONE, open, reason, TAB } from "./engine/inputs.js";
 import { NAMES, LiveFace } from "./liveface.js";
+import { onChange } from "./parts/changes.js";
 import { element } from "./parts/controls.js";
 import { Faders } from "./parts/faders.js";
 import { keepKeys } from "./parts/keys.js";
@@ -62,7 +63,7 @@ export class Live extends Faders {
   start() {
     const { model } = this;
     this.follow();
-    model.on("change:running change:owner change:source change:heard", () => this.obey());
+    onChange(model, ["running", "owner", "source", "heard"], () => this.obey());
     model.on("change:heard", () => this.list());
     model.on("change:_model", () => (this.loaded = this.loaded.then(() => this.exchange()).catch((error) => (this.failure = error.message))));
     model.on("comm_live_update", () => this.checkKernel());

@@ -1,6 +1,7 @@
 // PaintMask: a mask painted on a spectrogram. The page keeps the strokes; the kernel gets the mask after each.
 
 import { clamp, frequencyTicks, hertzAt, hertzText, noteText, placeOf, timeText, timeTicks, Viewport } from "./parts/axes.js";
+import { onChange } from "./parts/changes.js";
 import { button, element, frames, press } from "./parts/controls.js";
 import { keepKeys } from "./parts/keys.js";
 import { lookOf, themeOf } from "./parts/theme.js";
@@ -485,7 +486,7 @@ export default () => {
       const look = () => sheet.show();
       take();
       model.on("change:value", take);
-      model.on("change:other change:goal", look);
+      const forget = onChange(model, ["other", "goal"], look);
       const done = new AbortController();
       sheet.listen(done.signal);
       const stop = frames(() => {
@@ -497,7 +498,7 @@ export default () => {
         done.abort();
         stop();
         model.off("change:value", take);
-        model.off("change:other change:goal", look);
+        forget();
       };
     },
   };

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from conftest import PATIENCE
 
+from stemlab.widgets import module
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -75,6 +77,20 @@ AT_REST = """(id) => {
   const loops = [...document.querySelectorAll('[data-control="Loop off"]')];
   return player.playing && player.gains().every((gain) => gain === 1)
     && loops.every((button) => button.ariaPressed === "false");
+}"""
+
+
+# What a page and two frames of it, as Colab shows cells in, are called by the engine.
+NAMES = """async (text) => {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const names = [stemlab.page];
+  for (const _ of "12") {
+    const frame = document.createElement("iframe");
+    document.body.append(frame);
+    names.push((await frame.contentWindow.eval(`import("${url}")`)).page().page);
+    frame.remove();
+  }
+  return names;
 }"""
 
 
@@ -537,6 +553,11 @@ def test_a_second_tab_is_silent_until_it_is_asked(lab: Lab) -> None:
     hears(second, name, FLAT)
     falls_silent(first, name)
     first.page.context.close()
+
+
+def test_each_frame_of_a_tab_asks_for_itself(notebook: Notebook, player: str) -> None:
+    assert player
+    assert len({*notebook.evaluate(NAMES, module("engine/output.js"))}) == 3
 
 
 def test_a_kernel_restart_leaves_no_sound(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 import { Master, page } from "../engine/output.js";
 import { Phones } from "../engine/phones.js";
+import { onChange } from "../parts/changes.js";
 import { Recorder } from "../parts/recorder.js";
 import { glide } from "./channel.js";
 import { CURVES, shares } from "./curves.js";
@@ -33,10 +34,10 @@ export class Console {
 
   async start() {
     const { model } = this;
-    model.on("change:crossfader change:curve", () => this.fade());
-    model.on("change:autogain change:target", () => this.level());
+    onChange(model, ["crossfader", "curve"], () => this.fade());
+    onChange(model, ["autogain", "target"], () => this.level());
     model.on("change:_stream", () => this.lend());
-    model.on("change:recording change:_recorder", () => this.recorder.obey());
+    onChange(model, ["recording", "_recorder"], () => this.recorder.obey());
     model.on("change:master", () => this.master.setLevel(model.get("master")));
     model.on("msg:custom", (message) => message.kind === "together" && this.together());
     SIDES.forEach((side, i) => model.on(`change:${side}`, () => this.load(i)));

@@ -1,6 +1,7 @@
 // The decks as one sees and steers them: both decks, the mixer, what is saved, the crate, the keyboard.
 
 import { audio, page } from "../engine/output.js";
+import { onChange } from "../parts/changes.js";
 import { button, element, frames, say, watchWidth } from "../parts/controls.js";
 import { answer, keepKeys } from "../parts/keys.js";
 import { Console, SIDES } from "./console.js";
@@ -22,7 +23,7 @@ const SHOWN_TRAITS = [
   "synced", "cue", "cues", "last_loop", "quantise", "slip", "trim", "loudness", "autogain", "zoom", "eq", "kills", "filter", "pfl",
   "listening", "crossfader", "curve", "master", "beats", "folder", "folders", "songs", "preparing",
   "error", "out", "kind", "recording", "note",
-].map((name) => `change:${name}`).join(" ");
+];
 
 const UPLOADED = 1 << 20; // bytes of a file that are sent at once
 
@@ -127,10 +128,7 @@ class Face {
       const [folder, folders, songs, preparing, error] = ["folder", "folders", "songs", "preparing", "error"].map((name) => this.desk.model.get(name));
       this.crate?.show(folder, folders, songs, preparing, error);
     };
-    this.stops = models.map((model) => {
-      model.on(SHOWN_TRAITS, show);
-      return () => model.off(SHOWN_TRAITS, show);
-    });
+    this.stops = models.map((model) => onChange(model, SHOWN_TRAITS, show));
     show();
   }
 

@@ -1,6 +1,7 @@
 // A deck on the page: a song at any tempo and in any key, its beats, cues and loops, and its channel of the mixer.
 
 import { Deck } from "../engine/output.js";
+import { onChange } from "../parts/changes.js";
 import { Player } from "../parts/transport.js";
 import { Channel } from "./channel.js";
 import { even, uneven } from "./grid.js";
@@ -158,12 +159,12 @@ export class Turntable extends Player {
 
   start() {
     const { model } = this;
-    model.on("change:tempo change:semitones change:cents change:synced", () => this.retune());
-    model.on("change:bpm change:first_beat change:metre change:knots", () => this.regrid());
-    model.on("change:eq change:kills", () => this.equalise());
+    onChange(model, ["tempo", "semitones", "cents", "synced"], () => this.retune());
+    onChange(model, ["bpm", "first_beat", "metre", "knots"], () => this.regrid());
+    onChange(model, ["eq", "kills"], () => this.equalise());
     model.on("change:filter", () => this.channel.sweep(model.get("filter")));
     model.on("change:stem_filters", () => this.shape());
-    model.on("change:trim change:loudness", () => this.level());
+    onChange(model, ["trim", "loudness"], () => this.level());
     model.on("change:pfl", () => this.channel.setListen(model.get("pfl")));
     this.retune();
     this.equalise();

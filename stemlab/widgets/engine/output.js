@@ -29,8 +29,12 @@ export function page() {
   return shared.stemlab;
 }
 
-/** A name of this browser tab that outlives a reload. */
+/**
+ * A name of this browser tab that outlives a reload. Frames share their tab's storage, but not its sound: Colab shows each
+ * cell's output in one.
+ */
 function pageName() {
+  if (globalThis.top !== globalThis.self) return unique();
   const name = sessionStorage.getItem("stemlab") ?? unique();
   sessionStorage.setItem("stemlab", name);
   return name;

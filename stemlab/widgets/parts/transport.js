@@ -1,6 +1,7 @@
 // Joins a player's model in the kernel with a Deck of the engine.
 
 import { Deck, Master, page } from "../engine/output.js";
+import { onChange } from "./changes.js";
 import { Faders } from "./faders.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
@@ -40,7 +41,7 @@ export class Player extends Faders {
     const { model, deck, master } = this;
     this.follow();
     model.on("change:master", () => master.setLevel(model.get("master")));
-    model.on("change:playing change:owner", () => this.obey());
+    onChange(model, ["playing", "owner"], () => this.obey());
     model.on("change:loop", () => this.applyLoop());
     model.on("change:_stream", () => this.lend());
     model.on("msg:custom", (message, buffers) => this.hear(message, buffers));
