@@ -7,15 +7,17 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import time
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from stemlab.child import FOLDER, SAFE, python
-from stemlab.errors import SettingError, StemlabError, need
+from stemlab.errors import ClusterWarning, SettingError, StemlabError, need
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from distributed import Client, Future
     from distributed.deploy.spec import SpecCluster
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 # address such as "tcp://10.0.0.1:8786", or by a `distributed.Client`.
 Where: TypeAlias = "Client | str | int | None"
 
-# Seconds to wait for a scheduler, for its first worker, and for others when all are gone.
+# Seconds to wait for a scheduler, for its first worker, and for either to come back.
 KNOCK, PATIENCE, HOPE = 10, 60, 300
 # What a worker that is ended leaves is no news.
 TIDY = "ignore::UserWarning:multiprocessing.resource_tracker"
@@ -37,6 +39,14 @@ class Failure:
     """A task that did not succeed, and why, in one sentence."""
 
     why: str
+
+
+class Done(NamedTuple):
+    """A task that is done: which one, what came of it, and the name of the worker, if known."""
+
+    task: int
+    result: Any
+    worker: str
 
 
 @contextlib.contextmanager
@@ -56,7 +66,8 @@ def connect(where: Where = None) -> Iterator[Client]:
     --------
     >>> with connect(1) as client:
     ...     list(run(client, divmod, [(7, 2), (1, 0)]))
-    [(0, (3, 1)), (1, Failure(why='ZeroDivisionError: integer division or modulo by zero'))]
+    [Done(task=0, result=(3, 1), worker='0'),
+     Done(task=1, result=Failure(why='ZeroDivisionError: ...'), worker='0')]
     """
     need("distributed", "many processes need Dask", "cluster")
     from distributed import Client
@@ -81,26 +92,59 @@ def connect(where: Where = None) -> Iterator[Client]:
 
 def run(
     client: Client, work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
-) -> Generator[tuple[int, Any], None, None]:
-    """Call a function with each tuple of arguments; yield index and result as they are done.
+) -> Generator[Done, None, None]:
+    """Call a function with each tuple of arguments; yield what is done, as it is done.
 
     A task whose worker dies is given to another. One that raises, or that ends four workers, gives
-    a `Failure`. What has not begun is called off when the generator is closed.
+    a `Failure`. When the scheduler goes away, what was not done is given to the one that comes
+    back in its place. What has not begun is called off when the generator is closed.
 
     Raises
     ------
     SettingError
-        If all workers are gone and none comes for `HOPE` seconds.
+        If scheduler or workers are gone and none come for `HOPE` seconds.
+
+    Warns
+    -----
+    ClusterWarning
+        When the scheduler goes away.
     """
-    futures = [client.submit(work, *task, pure=False) for task in tasks]
-    indices = {future.key: index for index, future in enumerate(futures)}
+    left = dict(enumerate(tasks))
+    while True:
+        for done in _round(client, work, left):
+            del left[done.task]
+            yield done
+        if not left:
+            return
+        warnings.warn("the scheduler went away; waiting for it", ClusterWarning, stacklevel=2)
+        _await_return(client)
+
+
+def _round(
+    client: Client, work: Callable[..., Any], tasks: Mapping[int, tuple[Any, ...]]
+) -> Iterator[Done]:
+    """Yield what is done of tasks as long as the scheduler is there."""
+    futures = [client.submit(_call, work, *task, pure=False) for task in tasks.values()]
+    indices = {future.key: index for future, index in zip(futures, tasks, strict=True)}
     try:
         for future in _finished(client, futures):
-            yield indices[future.key], _result(future)
+            if found := _result(future):
+                yield Done(indices[future.key], *found)
             future.release()
     finally:
         with contextlib.suppress(Exception):  # the scheduler may be gone
             client.cancel(futures)
+
+
+def _call(work: Callable[..., Any], *task: Any) -> tuple[Any, str]:
+    """Do a task; return what came of it, and the name of this worker."""
+    from distributed import get_worker
+
+    try:
+        result = work(*task)
+    except Exception as error:  # noqa: BLE001 - one task does not stop the others
+        result = _failure(error)
+    return result, str(get_worker().name)
 
 
 def _finished(client: Client, futures: Sequence[Future[Any]]) -> Iterator[Future[Any]]:
@@ -121,25 +165,39 @@ def _finished(client: Client, futures: Sequence[Future[Any]]) -> Iterator[Future
             raise SettingError("no workers are left; start again, what is done is kept")
 
 
+def _await_return(client: Client) -> None:
+    end = time.monotonic() + HOPE
+    while not _has_workers(client):
+        if time.monotonic() > end:
+            raise SettingError(
+                "the scheduler went away and did not come back; start again, what is done is kept"
+            )
+        time.sleep(GLANCE)
+
+
 def _has_workers(client: Client) -> bool:
-    try:
-        return bool(client.nthreads())
+    try:  # it would wait for a scheduler that went away
+        return client.status == "running" and bool(client.nthreads())
     except OSError:  # nor a scheduler
         return False
 
 
-def _result(future: Future[Any]) -> Any:
-    from distributed import CancelledError, KilledWorker
+def _result(future: Future[Any]) -> tuple[Any, str] | None:
+    """Return what came of a task and who did it, None if it went away with the scheduler."""
+    from distributed import CancelledError
 
-    gone = Failure("the scheduler went away; start again, what is done is kept")
     if future.status == "cancelled":
-        return gone
-    error = future.exception() if future.status == "error" else None
-    if error is None:
-        try:
-            return future.result()
-        except (OSError, CancelledError):  # on the way here
-            return gone
+        return None
+    try:
+        error = future.exception() if future.status == "error" else None
+        return (_failure(error), "") if error else future.result()
+    except (OSError, CancelledError):  # on the way here
+        return None
+
+
+def _failure(error: Exception) -> Failure:
+    from distributed import KilledWorker
+
     if isinstance(error, StemlabError):
         return Failure(str(error))
     if isinstance(error, KilledWorker):
@@ -174,7 +232,10 @@ def _local(count: int | None) -> Iterator[SpecCluster]:
     with SpecCluster(
         scheduler={"cls": Scheduler, "options": here | {"dashboard_address": "127.0.0.1:0"}},
         workers={
-            index: {"cls": _worker_class(), "options": {"worker_kwargs": here | worker}}
+            index: {
+                "cls": _worker_class(),
+                "options": {"worker_kwargs": here | worker | {"name": f"{index}"}},
+            }
             for index in range(count)
         },
         silence_logs=logging.CRITICAL,
@@ -213,9 +274,11 @@ def _worker_class() -> Any:
 
 def _client(address: str) -> Client:
     from distributed import Client
+    from distributed.comm.addressing import get_address_host_port
 
     try:
-        return Client(address, timeout=KNOCK)
+        socket.create_connection(get_address_host_port(address), KNOCK).close()
+        return Client(address, timeout=HOPE)  # so long it looks for one that went away
     except (OSError, ValueError) as error:
         raise SettingError(
             f"{address}: no Dask scheduler answers there; "

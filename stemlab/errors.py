@@ -31,6 +31,10 @@ class AudioWarning(UserWarning):
     """A sound file that was read or written, but not quite as it should be."""
 
 
+class ClusterWarning(UserWarning):
+    """Work goes on, but not as it should."""
+
+
 def need(module: str, said: str, extra: str) -> None:
     """Refuse to go on without a library that not everybody installs.
 

@@ -55,7 +55,7 @@ def test_workers(trapped: Path, monkeypatch: pytest.MonkeyPatch, safe: tuple[str
         for module in (child, cluster):
             monkeypatch.setattr(module, "SAFE", safe)
     with connect(1) as client:
-        [(_, found)] = run(client, os.path.exists, [("random.py",)])
+        [(_, found, _)] = run(client, os.path.exists, [("random.py",)])
     assert found is bool(child.SAFE)
     assert not (trapped / "sprung").exists()
     assert demo.path().is_file()

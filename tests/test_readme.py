@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -62,10 +64,32 @@ def test_commands_run(command: str, home: Path) -> None:
 
 
 def test_python_runs(home: Path) -> None:
-    [code] = blocks("python")
+    [code, _] = blocks("python")
     subprocess.run([sys.executable, "-c", code], cwd=home, check=True)
 
 
+def test_the_sweep_runs_on_a_cluster(home: Path) -> None:
+    """With the commands that start one, but for the port, which may be taken."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    [scheduler, worker] = (
+        [sys.executable, "-m", *line.split("#")[0].replace("8786", port).split()]
+        for block in blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("dask")
+    )
+    [_, code] = blocks("python")
+    with ExitStack() as stack:
+        for command in ([*scheduler, "--dashboard-address", ":0"], worker):
+            process = stack.enter_context(subprocess.Popen(command, cwd=home))
+            stack.callback(process.terminate)
+        run = [sys.executable, "-c", code.replace("8786", port)]
+        said = subprocess.run(run, cwd=home, check=True, stdout=subprocess.PIPE).stdout
+    assert b"vocals" in said
+    assert (home / "sweep.parquet").exists()
+
+
 def test_make_commands_are_targets() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z-]+)`", TEXT)) <= targets
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z0-9-]+)`", TEXT)) <= targets

@@ -65,7 +65,7 @@ def separate_all(
         with connect(where) as client:
             tasks = [(song, folder, model, kind, tuple(stems), force) for song, folder in places]
             with contextlib.closing(run(client, _separate, tasks)) as results:
-                for index, result in results:
+                for index, result, _ in results:
                     unfinished.pop(index)
                     failed = isinstance(result, Failure)
                     report = {"error": result.why} if failed else result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields
@@ -345,6 +346,7 @@ def _work(jobs: Mapping[str, Job], journal: _Journal, where: Where) -> dict[str,
     """Do the jobs that are not in the journal; return rows that tell of those that failed."""
     todo = {key: job for key, job in jobs.items() if key not in journal.rows}
     failures: dict[str, list[Row]] = {}
+    shares: Counter[str] = Counter()
     done = len(jobs) - len(todo)
     with tqdm(total=len(jobs), initial=done, unit=" jobs", disable=None) as bar:
         if todo:
@@ -352,15 +354,26 @@ def _work(jobs: Mapping[str, Job], journal: _Journal, where: Where) -> dict[str,
                 connect(where) as client,
                 closing(run(client, Job.rows, [(job,) for job in todo.values()])) as results,
             ):
-                for index, result in results:
+                for index, result, worker in results:
                     key, job = [*todo.items()][index]
                     if isinstance(result, Failure):
                         failures[key] = [job.failed(result.why)]
-                        bar.set_postfix_str(f"{len(failures)} failed")
                     else:
                         journal.keep(key, result)
+                    shares[worker] += 1
+                    bar.set_postfix_str(_told(shares, len(failures)), refresh=False)
                     bar.update()
     return failures
+
+
+def _told(shares: Mapping[str, int], failed: int) -> str:
+    """Tell which worker did how many jobs.
+
+    >>> _told({"one": 12, "two": 9}, 3)
+    'workers one: 12, two: 9; 3 failed'
+    """
+    each = ", ".join(f"{worker or '?'}: {count}" for worker, count in sorted(shares.items()))
+    return f"workers {each}" + (f"; {failed} failed" if failed else "")
 
 
 def _table(rows: Sequence[Row]) -> pd.DataFrame:

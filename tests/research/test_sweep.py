@@ -6,15 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from dask_cluster import Cluster, wait_until
 
 from stemlab import demo
-from stemlab.cluster import Failure, connect
-from stemlab.errors import SettingError
+from stemlab.cluster import Done, Failure, connect
+from stemlab.errors import ClusterWarning, SettingError
 from stemlab.research.evaluation import ORACLES, USUAL, evaluate
 from stemlab.research.layouts import find_songs
 from stemlab.research.sweep import COLUMNS, MODEL, Setting, sweep
@@ -93,7 +96,7 @@ def test_what_is_done_is_not_done_again(
 
     def refuse(_: object, __: object, tasks: list[tuple[object]]) -> object:
         asked.extend(tasks)
-        yield from ((index, Failure("refused")) for index in range(len(tasks)))
+        yield from (Done(index, Failure("refused"), "") for index in range(len(tasks)))
 
     monkeypatch.setattr("stemlab.research.sweep.run", refuse)
     grid = {"model": [NAME], "n_fft": [1024, 4096], "hop": [1024], "exponent": [1.0, 2.0, 3.0]}
@@ -111,6 +114,27 @@ def test_a_list_of_settings_on_a_cluster_of_ones_own(tmp_path: Path) -> None:
     own = table[table.estimate == MODEL]
     assert [*own.past] == [384, 384, 0]
     assert own.error.iloc[-1].startswith("none such: no such model")
+
+
+def restart(cluster: Cluster, journal: Path) -> None:
+    """Restart it when the first job is done."""
+    wait_until(journal.exists)
+    cluster.restart()
+
+
+def test_a_sweep_ends_though_the_scheduler_dies(tmp_path: Path) -> None:
+    grid: dict[str, list[Any]] = {"model": [NAME], "exponent": [1 + i / 16 for i in range(16)]}
+    out = tmp_path / "sweep.parquet"
+    journal = out.with_suffix(".jsonl")
+    with Cluster(tmp_path) as cluster, ThreadPoolExecutor(1) as apart:
+        restarted = apart.submit(restart, cluster, journal)
+        with pytest.warns(ClusterWarning, match="waiting"):
+            table = sweep(grid, SONGS, out, where=cluster.address, **STRETCH)  # type: ignore[arg-type]
+        restarted.result()
+    assert len(table) == 16 * 2 + 3 * 2
+    assert table.error.isna().all()
+    keys = [json.loads(line)["key"] for line in journal.read_text().split("\n")[1:]]
+    assert len(keys) == len({*keys}) == 17
 
 
 def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path) -> None:
