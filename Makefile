@@ -4,7 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 NODE := node_modules/.installed
 
-.PHONY: lab test test-numpy2 check soak bench forge forge-smoke clean
+# What numpy and the runtimes of networks can break.
+NUMERIC := $(addprefix tests/,test_spectral.py test_asymmetric.py test_masks.py test_mixer.py test_model.py \
+	test_separator.py networks live pictures research/test_metrics.py research/test_evaluation.py)
+
+.PHONY: lab test test-numpy2 test-numpy2-numeric check soak bench forge forge-smoke clean
 
 lab: .venv/lab
 	$(BIN)/stemlab lab notebooks
@@ -14,9 +18,13 @@ test: .venv/dev $(NODE)
 	@$(BIN)/python -m pytest tests/browser --durations=10; browser=$$?; \
 	$(BIN)/python -m pytest --ignore=tests/browser --durations=10 && exit $$browser
 
-# The tests outside the browser on numpy 2 and without tflite-runtime, as Python 3.12 and later have it.
+# The tests outside the browser on numpy 2 and without tflite-runtime, as Python 3.12 and later have it. CI runs the
+# second: what the other environment has shown already is not shown again, and TensorFlow is not installed twice.
 test-numpy2: .venv-numpy2/dev
 	.venv-numpy2/bin/python -m pytest --ignore=tests/browser --durations=10
+
+test-numpy2-numeric: .venv-numpy2/numeric
+	.venv-numpy2/bin/python -m pytest $(NUMERIC) -m 'not soak and not forge' --durations=10
 
 check: .venv/dev $(NODE)
 	$(BIN)/ruff check
@@ -64,17 +72,23 @@ forge-smoke: .venv/dev
 	$(call install,lab,forge,cluster,dev)
 
 .venv-numpy2/dev: pyproject.toml
-	@test -x .venv-numpy2/bin/python || $(PYTHON) -m venv .venv-numpy2
-	.venv-numpy2/bin/python -m pip install --quiet --editable '.[lab,forge,cluster,dev]'
-	.venv-numpy2/bin/python -m pip uninstall --quiet --yes tflite-runtime
-	.venv-numpy2/bin/python -m pip install --quiet --upgrade 'numpy>=2' 'pyarrow>=26'
-	@touch $@
+	$(call install-numpy2,lab$(comma)forge$(comma)cluster$(comma)dev)
+
+.venv-numpy2/numeric: pyproject.toml
+	$(call install-numpy2,lab$(comma)dev)
 
 # One virtual environment; each set of extras leaves a mark that it is there.
 define install
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "stemlab needs Python 3.10 or later; say make PYTHON=python3.11")'
 @test -x $(BIN)/python || $(PYTHON) -m venv .venv
 $(BIN)/python -m pip install --quiet --editable '.[$(1)$(if $(2),$(comma)$(2))$(if $(3),$(comma)$(3))$(if $(4),$(comma)$(4))]'
+@touch $@
+endef
+define install-numpy2
+@test -x .venv-numpy2/bin/python || $(PYTHON) -m venv .venv-numpy2
+.venv-numpy2/bin/python -m pip install --quiet --editable '.[$(1)]'
+.venv-numpy2/bin/python -m pip uninstall --quiet --yes tflite-runtime
+.venv-numpy2/bin/python -m pip install --quiet --upgrade 'numpy>=2' 'pyarrow>=26'
 @touch $@
 endef
 comma := ,
