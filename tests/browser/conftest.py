@@ -48,7 +48,6 @@ MICROPHONE = "microphone.wav"
 # Seconds that anything may take on a machine that does much else.
 PATIENCE = 60
 SETTINGS = {
-    "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 RUN = """async (code) => {

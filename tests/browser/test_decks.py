@@ -441,7 +441,7 @@ def test_what_is_heard_is_recorded(notebook: Notebook, names: Names, tmp_path: P
     note = notebook.page.locator(".stemlab-decks .note", has_text="Recorded 00:").last
     note.wait_for()
     (path,) = tmp_path.iterdir()
-    assert str(path) in note.inner_text()
+    assert str(path) in (note.text_content() or "")
     assert path.suffix == ".flac"
     sound = load(path).samples
     assert len(sound) > 4 * RATE
@@ -477,7 +477,7 @@ def test_export(
     note = notebook.page.locator(".stemlab-decks .note", has_text="Saved").last
     note.wait_for(timeout=4000 * PATIENCE)
     (path,) = (tmp_path / "new").glob("[!.]*")
-    assert note.inner_text() == f"Saved {path}"
+    assert note.text_content() == f"Saved {path}"
     sound = load(path).samples
     assert len(sound) == pytest.approx(90 * RATE, abs=2048)
     assert has(sound[RATE : 2 * RATE], expected)

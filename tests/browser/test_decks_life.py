@@ -148,6 +148,7 @@ def test_crate_loads_a_song(notebook: Notebook, tmp_path: Path) -> None:
     folder.press("Enter")
     row = notebook.page.locator(".stemlab-decks .crate tbody tr", has_text="two").last
     row.wait_for()
+    row.scroll_into_view_if_needed()
     assert row.locator("td").all_inner_texts()[1:4] == ["two", "", "0:02"]
     click(notebook, "Load two on B")
     notebook.page.locator(".deck.B .title", has_text="two").last.wait_for()
@@ -180,6 +181,7 @@ def test_crate_separates_ahead_of_time(notebook: Notebook, tmp_path: Path) -> No
     for name in ("one", "two"):
         row = rows.filter(has_text=name)
         row.get_by_role("img", name="separated").wait_for(timeout=240_000)
+        row.scroll_into_view_if_needed()
         assert row.locator("td").all_inner_texts()[4:6] == ["106.0", "8A A minor"]
     true(notebook, "desk.preparing == {}")
     assert rows.filter(has_text="long").get_by_role("button", name="Separate long").is_visible()

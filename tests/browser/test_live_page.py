@@ -221,7 +221,7 @@ def test_a_take_is_saved(notebook: Notebook, lab: Lab) -> None:
     told = notebook.page.get_by_role("status", name="Recording").filter(has_text="saved in")
     told.wait_for()
     assert notebook.run("print(live.missing, live.notice)").strip() == "0"
-    folder = lab.root / told.inner_text().split("saved in ")[1]
+    folder = lab.root / (told.text_content() or "").split("saved in ")[1]
     sounds = {path.stem: load(path).samples for path in folder.iterdir()}
     heard = sounds.pop("input")
     assert len(heard) > RATE

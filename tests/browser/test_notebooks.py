@@ -23,11 +23,6 @@ pytestmark = pytest.mark.browser
 NOTEBOOKS = sorted(path.name for path in shipped_notebooks().glob("*.ipynb"))
 PICTURES = Path(__file__).parents[2] / "out"
 SEPARATED = "document.querySelector('.stemlab-maskview').view.song.painted.every((one) => one)"
-# As JupyterLab shows notebooks if nobody has set anything: what is out of sight is not drawn.
-WINDOWING = """() => {
-  const { content } = jupyterapp.shell.currentWidget;
-  content.notebookConfig = { ...content.notebookConfig, windowingMode: "contentVisibility" };
-}"""
 RUN_ALL = """async () => {
   await jupyterapp.commands.execute("notebook:run-all-cells");
   const cells = [...jupyterapp.shell.currentWidget.content.model.cells];
@@ -42,7 +37,6 @@ def opened(lab: Lab, name: str, width: int = 1200, height: int = 900) -> Page:
     shutil.copy(shipped_notebooks() / name, lab.root)
     page = lab.window(width, height)
     lab.show(page, name)
-    page.evaluate(WINDOWING)
     assert page.evaluate(RUN_ALL) == []
     return page
 
