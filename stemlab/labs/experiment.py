@@ -216,7 +216,7 @@ def menu(name: str, options: Sequence[str], value: str | None = None) -> ipywidg
 def choice(name: str, options: Sequence[str]) -> ipywidgets.ToggleButtons:
     """Return buttons of which one is down."""
     style = {"description_width": "50px", "button_width": "auto"}
-    look = {"width": "max-content"}
+    look = {"width": "max-content", "margin": "2px 12px 2px 2px"}
     return ipywidgets.ToggleButtons(options=options, description=name, style=style, layout=look)
 
 

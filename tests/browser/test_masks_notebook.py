@@ -319,6 +319,7 @@ def test_what_is_painted_is_heard_and_seen(lesson: Notebook) -> None:
     assert cell.get_by_text("missing").is_visible()
     cell.screenshot(path=OUT / "masks-goal.png")
     cell.get_by_role("button", name="Compare with the goal").click()
+    assert not cell.get_by_text("missing").is_visible()
 
 
 def test_a_mask_is_painted_by_keyboard_alone(lesson: Notebook) -> None:
