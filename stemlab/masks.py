@@ -60,7 +60,7 @@ def consistent(masks: AnyMasks, stems: int) -> AnyMasks:
     array([[0.25, 0.75]], dtype=float32)
     >>> consistent(np.array([[0.25]], np.float32), 2)
     array([[0.25, 0.75]], dtype=float32)
-    >>> round(abs(consistent(np.array([0.5 + 0.5j, 0.1 - 0.5j]), 2).sum() - 1), 6)
+    >>> round(float(abs(consistent(np.array([0.5 + 0.5j, 0.1 - 0.5j]), 2).sum() - 1)), 6)
     0.0
     """
     real = not np.iscomplexobj(masks)

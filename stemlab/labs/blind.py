@@ -85,8 +85,8 @@ def as_loud(sound: Samples, model: Samples) -> Samples:
 
     Examples
     --------
-    >>> as_loud(np.full((2, 2), 0.5, np.float32), np.full((2, 2), -0.25, np.float32)).max()
-    0.25
+    >>> as_loud(np.full((1, 2), 0.5, np.float32), np.full((1, 2), -0.25, np.float32))
+    array([[0.25, 0.25]], dtype=float32)
     """
     power = energy(sound)
     return sound * np.float32(np.sqrt(energy(model) / power)) if power else sound

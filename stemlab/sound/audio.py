@@ -449,7 +449,7 @@ class Writer(Growing):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with Writer(Path(folder) / "tone.wav") as writer:
     ...         writer.write(np.full((100, 2), 0.5, np.float32))
-    ...     load(Path(folder) / "tone.wav").samples.max()
+    ...     float(load(Path(folder) / "tone.wav").samples.max())
     0.5
     """
 

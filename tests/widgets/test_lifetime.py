@@ -217,10 +217,10 @@ def test_a_page_is_heard_while_a_cell_runs(kernel: Kernel) -> None:
     """Whatever cell made the widgets, or spoke to the page through them last."""
     comms = kernel.run(
         "player, heard = StemPlayer(stems), threading.Semaphore(0)\n"
-        "slider = (shown := box(player)).children[1].children[0]\n"
+        "slider = (sliders := player.sliders).children[0]\n"
         "for each in (player, slider):\n"
         "    each.observe(lambda _: heard.release(), 'tooltip')\n"
-        "display(shown)\n"
+        "display(ipywidgets.VBox([player, sliders]))\n"
         "print(player.model_id, slider.model_id)",
         "shows",
     ).split()[-2:]
