@@ -59,26 +59,7 @@ DESIGN = Design()
 
 
 def add(source_file: Path | None = None, *, progress: bool = False) -> Path:
-    """Install SCNet in the user's model folder.
-
-    Parameters
-    ----------
-    source_file
-        The checkpoint where it is on disk already; otherwise it is downloaded.
-    progress
-        Say what is downloaded, and show a progress bar.
-
-    Returns
-    -------
-    Path
-        The new `.onnx` file, its card beside it.
-
-    Raises
-    ------
-    ModelError
-        If the extra ``onnx`` is missing, or the checkpoint cannot be had or is not the published
-        one. Nothing is left behind.
-    """
+    """Install SCNet: see `stemlab.importers.official.add`."""
     require(NAME, "onnx", "onnx", "onnxruntime")
     with place(NAME) as folder:
         network = folder / f"{NAME}.onnx"

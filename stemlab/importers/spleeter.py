@@ -90,27 +90,9 @@ ADDABLE = ("spleeter-4stems", "spleeter-5stems")
 
 
 def add(name: str, source_file: Path | None = None, *, progress: bool = False) -> Path:
-    """Install an official Spleeter model in the user's model folder.
+    """Install an official Spleeter model, one of `ADDABLE`: see `stemlab.importers.official.add`.
 
-    Parameters
-    ----------
-    name
-        One of `ADDABLE`.
-    source_file
-        The official archive where it is on disk already; otherwise it is downloaded.
-    progress
-        Show a progress bar.
-
-    Returns
-    -------
-    Path
-        The new `.tflite` file, its card beside it.
-
-    Raises
-    ------
-    ModelError
-        If the extra ``forge`` is missing, or the archive cannot be had, is not the official one, or
-        cannot be converted. Nothing is left behind.
+    Needs the extra ``forge``.
     """
     require(name, "forge", "tensorflow", "keras", "ai_edge_quantizer")
     with place(name) as folder:

@@ -132,7 +132,7 @@ class LivePlayer(Faders):
         self._marked = False
         try:
             self.card = _streaming(model)
-            self._cards = {card.name: card for card in (*map(_streaming, LIVES), self.card)}
+            self._cards = {card.name: card for card in (*map(find, LIVES), self.card)}
             camera = microphone()
             facts = self._with_stems(self.card.stems)
         except StemlabError as error:
@@ -196,6 +196,7 @@ class LivePlayer(Faders):
         if name not in self._cards:
             known = ", ".join(self._cards)
             raise SettingError(f"{name}: no live model here; choose one of {known}")
+        self._cards[name].verify()
         return name
 
     @t.observe("model")

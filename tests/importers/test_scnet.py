@@ -37,14 +37,6 @@ N_FFT, HOP, FRAMES = 256, 64, 16
 
 
 @pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Name a model folder of the user's that is not there yet."""
-    monkeypatch.setenv("STEMLAB_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "models"
-
-
-@pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
     """Make a small checkpoint the published one, at an address."""
 

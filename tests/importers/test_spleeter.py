@@ -210,14 +210,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory, four: Path) -> Path:
 
 
 @pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Name a model folder of the user's that is not there yet."""
-    monkeypatch.setenv("STEMLAB_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "models"
-
-
-@pytest.fixture
 def official(monkeypatch: pytest.MonkeyPatch) -> Official:
     """Make an address and the hash of some bytes those of the official archive."""
 
