@@ -8,8 +8,8 @@ import numpy as np
 
 from stemlab.errors import SettingError
 from stemlab.labs.exercises import fault
-from stemlab.labs.experiment import Experiment, Outcome, choice, kept_and_rest
-from stemlab.labs.explore import oracle, scores
+from stemlab.labs.experiment import Experiment, Outcome, choice
+from stemlab.labs.explore import keep, oracle, scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +48,7 @@ def try_mask(
     table = scores({name: excerpt.score(stem, mask) for name, mask in masks.items()})
 
     def make(hear: str) -> Outcome:
-        heard = excerpt.sound(masks[hear] * excerpt.spectrum)
-        return Outcome(kept_and_rest(excerpt.mix, heard), table)
+        return keep(excerpt, masks[hear] * excerpt.spectrum, table)
 
     return Experiment(make, {"hear": choice("hear", list(masks))}, solo="kept", view=True)
 

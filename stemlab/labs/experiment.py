@@ -21,8 +21,9 @@ from stemlab.widgets.player import StemPlayer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from stemlab.masks import Masks
     from stemlab.pictures.drawing import Drawing
-    from stemlab.spectral import Samples
+    from stemlab.spectral import Samples, Spectrum
 
 
 ROW = {"flex_flow": "row wrap", "align_items": "flex-end"}
@@ -36,16 +37,19 @@ class Outcome:
     ----------
     sounds
         What plays, by name, each [samples, 2]; names, number and length stay the same. Or what
-        works them out, when the drawing has gone out.
+        works them out, when the picture has gone out.
     words
         What to know of it, in HTML; or what works it out, when the sound has gone out.
     drawing
         What to see of it, if a `MaskView` does not show it.
+    cells
+        What a `MaskView` shows, as its `show` takes it; without them, what the sounds look like.
     """
 
     sounds: dict[str, Samples] | Callable[[], dict[str, Samples]]
     words: str | Callable[[], str]
     drawing: Drawing | None = None
+    cells: tuple[Spectrum, Masks] | None = None
 
 
 class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
@@ -112,11 +116,11 @@ class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
         if solo:
             self.player.solo(solo)
         self.player.observe(self._alone, "playing")
+        self.view = MaskView(self.player) if view else None
         self._draw(outcome)
         self._say(outcome)
         for control in self.controls.values():
             control.observe(self._change, "value")
-        self.view = MaskView(self.player) if view else None
         chart = [self.chart] if self.chart else []
         masks = [self.view] if self.view else []
         row = ipywidgets.Box([*self.controls.values()], layout=ROW)
@@ -167,6 +171,8 @@ class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
     def _draw(self, outcome: Outcome) -> None:
         if self.chart and outcome.drawing:
             self.chart.show(outcome.drawing)
+        if self.view and outcome.cells:
+            self.view.show(*outcome.cells)
 
     def _say(self, outcome: Outcome) -> None:
         words = outcome.words

@@ -40,7 +40,7 @@ from stemlab.masks import (
 from stemlab.pictures.drawing import cells
 from stemlab.pictures.picture import Axis, Picture
 from stemlab.research.metrics import conservation, energy, sdr
-from stemlab.spectral import Stft
+from stemlab.spectral import Stft, beside
 from stemlab.widgets.paint import PaintMask, gathered, spread
 
 if TYPE_CHECKING:
@@ -168,15 +168,18 @@ def true_mask(excerpt: Excerpt) -> Experiment:
 
     def make(stem: str, hear: str) -> Outcome:
         mask = oracle(excerpt, stem, "ratio")
-        kept = excerpt.sound(mask * excerpt.spectrum)
-        heard = {"mask × mixture": kept, "the true stem": excerpt.stems[stem]}[hear]
-        share = energy(kept) / energy(excerpt.mix)
-        words = (
-            f"The mask keeps {100 * share:.0f} % of the mixture's energy. Against the true {stem}: "
-            f"<b>SDR {db(excerpt.score(stem, mask).sdr)}</b>; the mixture itself has "
-            f"{db(sdr(excerpt.stems[stem], excerpt.mix))}."
-        )
-        return Outcome(kept_and_rest(excerpt.mix, heard), words)
+        kept = mask * excerpt.spectrum
+
+        def words() -> str:
+            share = energy(excerpt.sound(kept)) / energy(excerpt.mix)
+            return (
+                f"The mask keeps {100 * share:.0f} % of the mixture's energy. Against the true "
+                f"{stem}: <b>SDR {db(excerpt.score(stem, mask).sdr)}</b>; the mixture itself has "
+                f"{db(sdr(excerpt.stems[stem], excerpt.mix))}."
+            )
+
+        heard = {"mask × mixture": kept, "the true stem": excerpt.spectra[stem]}[hear]
+        return keep(excerpt, heard, words)
 
     controls = {
         "stem": menu("stem", list(excerpt.stems)),
@@ -209,7 +212,6 @@ def kinds(excerpt: Excerpt) -> Experiment:
             "what is cut out": (1 - mask, own),
             "the true stem": (np.ones_like(mask), own),
         }[hear]
-        heard = excerpt.sound(share * part)
 
         def words() -> str:
             found = {
@@ -226,7 +228,7 @@ def kinds(excerpt: Excerpt) -> Experiment:
             sdrs = {name: score.sdr for name, score in found.items()}
             return table + bars(sdrs, chosen, f"SDR of {stem} in dB")
 
-        return Outcome(kept_and_rest(excerpt.mix, heard), words)
+        return keep(excerpt, share * part, words)
 
     controls: dict[str, ipywidgets.Widget] = {
         "stem": menu("stem", list(excerpt.stems)),
@@ -295,15 +297,13 @@ def paint(excerpt: Excerpt) -> Experiment:
         masks = {"mine": mine, "the model's": excerpt.mask(stem), "the oracle's": best(stem)}
         canvas.goal = rows(stem, "the oracle's")
         canvas.other = b"" if hear == "mine" else rows(stem, hear)
-        if hear == "the true stem":
-            heard = excerpt.stems[stem]
-        else:
-            heard = excerpt.sound(masks[hear] * excerpt.spectrum)
+        true = hear == "the true stem"
+        heard = excerpt.spectra[stem] if true else masks[hear] * excerpt.spectrum
 
         def words() -> str:
             return scores({"yours": excerpt.score(stem, mine), **rivals(stem)})
 
-        return Outcome(kept_and_rest(excerpt.mix, heard), words)
+        return keep(excerpt, heard, words)
 
     controls: dict[str, ipywidgets.Widget] = {
         "stem": menu("stem", list(excerpt.stems)),
@@ -505,6 +505,17 @@ def precision(excerpt: Excerpt) -> Experiment:
 
 
 # ------------------------------------------------------------------ parts of several
+
+
+def keep(excerpt: Excerpt, kept: Spectrum, words: str | Callable[[], str]) -> Outcome:
+    """Return how a part of the mixture's spectrum, [frames, bins, 2], sounds, and how it looks."""
+    mixture = excerpt.spectrum
+    masks = normalise(np.abs(beside([kept, mixture - kept])))
+
+    def sounds() -> dict[str, Samples]:
+        return kept_and_rest(excerpt.mix, excerpt.sound(kept))
+
+    return Outcome(sounds, words, cells=(mixture, masks))
 
 
 def _until(sound: Samples, stop: int) -> Samples:

@@ -96,6 +96,7 @@ class MaskView(Fleeting, anywidget.AnyWidget):
         self._heard = shown if isinstance(shown, StemPlayer) else None
         self.picture = _picture(shown, Axis())
         self._shown = shown
+        self._given: tuple[Spectrum, Masks] | None = None
         self._lock = Lock()
         self._asked = False
         names = list(self.picture.stems)
@@ -140,16 +141,41 @@ class MaskView(Fleeting, anywidget.AnyWidget):
     def _renew(self, axis: Axis) -> None:
         with self._lock:
             self.picture = _picture(self._shown, axis)
+            if self._given:
+                self.picture.paint(0, *self._given)
             self.grid = self._grid()
             if self._asked:
                 self._post_all()
-        if self._heard:
+        if self._heard and not self._given:
             self._heard.on_block(self._painter, remove=True)
             self._heard.on_block(self._painter)
 
     def _grid(self) -> dict[str, Any]:
         grid = grid_of(self.picture)
         return _rolling(grid, self.picture) if isinstance(self._shown, LivePlayer) else grid
+
+    def show(self, spectrum: Spectrum, masks: Masks) -> None:
+        """Show these from now on, and no longer what the player's stems look like.
+
+        For masks that are known before they are heard. What is heard looks a little different:
+        the windows of a transform overlap, so a part of what one leaves out comes back by the next.
+
+        Parameters
+        ----------
+        spectrum
+            The whole mixture, [frames, bins, channels].
+        masks
+            Its masks, [frames, bins, channels, stems].
+
+        Raises
+        ------
+        SettingError
+            If the shapes do not fit the picture.
+        """
+        self.end()
+        with self._lock:
+            self._given = (spectrum, masks)
+            self._add(0, spectrum, masks)
 
     def end(self) -> None:
         """Follow the player no longer."""
@@ -158,13 +184,14 @@ class MaskView(Fleeting, anywidget.AnyWidget):
 
     def _paint(self, block: StemBlock) -> None:
         """Take a part that was separated; called on the player's thread."""
-        self._show(block.frame, block.spectrum, block.masks)
-
-    def _show(self, frame: int, spectrum: Spectrum, masks: Masks) -> None:
         with self._lock:
-            touched = self.picture.paint(frame, spectrum, masks)
-            if self._asked:
-                self._post(touched)
+            if not self._given:
+                self._add(block.frame, block.spectrum, block.masks)
+
+    def _add(self, frame: int, spectrum: Spectrum, masks: Masks) -> None:
+        touched = self.picture.paint(frame, spectrum, masks)
+        if self._asked:
+            self._post(touched)
 
     def _answer(self, _widget: object, _content: object, _buffers: object) -> None:
         """Send all that is painted to a page that has just come."""

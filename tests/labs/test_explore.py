@@ -16,6 +16,7 @@ from stemlab.labs.excerpt import Excerpt
 from stemlab.labs.experiment import Experiment, Outcome
 from stemlab.masks import normalise
 from stemlab.model import StemModel, find
+from stemlab.pictures.picture import Picture
 from stemlab.research.metrics import sdr
 from stemlab.sound.audio import Audio, load, save
 from stemlab.widgets.paint import spread
@@ -219,6 +220,19 @@ def test_long_windows_hear_clicks_before_they_come(
         before = heard(step)["kept"][44_100 // 4 - 4000 : 44_100 // 4 - 1000]
         early.append(float(np.sum(before**2)))
     assert early[1] > 100 * early[0] + 1e-6
+
+
+def test_a_binary_mask_is_seen_as_it_is(excerpt: Excerpt, opened: list[Experiment]) -> None:
+    """Its sound would look softer: overlapping windows fill what it leaves out."""
+    step = explore.kinds(excerpt)
+    opened.append(step)
+    move(step, stem="drums", threshold=6)
+    assert step.view
+    seen = step.view.picture
+    mask = explore.oracle(excerpt, "drums", "binary", 6)
+    both = np.stack([mask, 1 - mask], -1)
+    right = Picture.of(excerpt.spectrum, both, seen.stems, stft=excerpt.stft, axis=seen.axis)
+    assert np.abs(seen.masks() - right.masks()).max() < 0.01
 
 
 def test_what_is_kept_and_the_rest_sum_to_the_mixture(

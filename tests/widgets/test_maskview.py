@@ -73,7 +73,7 @@ def test_only_what_is_known_is_sent_and_the_rest_as_it_comes(
     page.ask()
     assert page.sizes == [50]
     for part in parts[1:]:
-        view._show(part.start, spectrum[part], half(spectrum[part]))
+        view._add(part.start, spectrum[part], half(spectrum[part]))
     assert page.sizes == [50, 60, 10]
     np.testing.assert_array_equal(page.columns, picture.columns)
     page.ask()
@@ -96,6 +96,21 @@ def test_a_player_paints_its_view(player: StemPlayer) -> None:
     assert -50 < levels.mean() < -30
     view.close()
     assert player._listeners == []
+
+
+def test_masks_that_are_known_are_shown_in_place_of_the_sounds(player: StemPlayer) -> None:
+    view = MaskView(player)
+    spectrum = Stft().analyse(noise(5))
+    masks = np.zeros((*spectrum.shape, 2), np.float32)
+    masks[..., 1] = 1
+    view.show(spectrum, masks)
+    player.replace({name: Audio(0.1 * noise(5, i)) for i, name in enumerate(STEMS)})
+    player.settle()
+    for scale in ("log", "linear"):
+        view.scale = scale
+        again = Picture.of(spectrum, masks, STEMS, axis=Axis(scale))
+        np.testing.assert_array_equal(view.picture.columns, again.columns)
+    view.close()
 
 
 def test_masks_are_the_models_own_as_they_come(tmp_path: Path) -> None:
