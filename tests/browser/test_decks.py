@@ -364,6 +364,35 @@ def test_keyboard(notebook: Notebook) -> None:
     true(notebook, "desk.a.cues[0] and desk.b.cues[0] and desk.crossfader == 0.05")
 
 
+STOPS = """([part, at]) => {
+  const root = [...document.querySelectorAll(".stemlab-decks")].at(-1);
+  const node = root.querySelector(part);
+  const all = [...node.querySelectorAll("button, input, select")];
+  if (at === "all") return all.filter((one) => one.tabIndex === 0 && one.checkVisibility()).length;
+  return node.contains(document.activeElement) ? all.indexOf(document.activeElement) : -1;
+}"""
+PARTS = {"Deck A": ".deck.A", "Deck B": ".deck.B", "Mixer": ".mixer", "Crossfader": ".crossing"}
+PARTS |= {"Crate": ".crate", "Save": ".saving"}
+
+
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize("part", PARTS)
+def test_every_control_is_at_most_twenty_tabs_away(notebook: Notebook, part: str) -> None:
+    """The first stop leads straight to a part; each stop of it comes within twenty presses."""
+    page, keyboard = notebook.page, notebook.page.keyboard
+    page.locator(".stemlab-decks").last.focus()
+    keyboard.press("Tab")
+    assert notebook.focused().startswith("Go to")
+    notebook.go_to(f"Go to: {part}", "ArrowRight")
+    keyboard.press("Enter")
+    reached = set()
+    while (at := page.evaluate(STOPS, [PARTS[part], "now"])) >= 0:
+        reached.add(at)
+        keyboard.press("Tab")
+    assert len(reached) == page.evaluate(STOPS, [PARTS[part], "all"])
+    assert 0 < len(reached) <= 21  # the first without a press
+
+
 def test_midi_learns(notebook: Notebook, names: Names) -> None:
     """A simulated controller's fader works the crossfader it was taught, a pad plays deck A."""
     notebook.page.evaluate(

@@ -1,6 +1,6 @@
 // The face of one deck: its song, transport, loops, cues, stems, tempo, key and beat grid.
 
-import { button, choice, clock, drawSong, element, knob, meter, press, say, signed, slider, waveform } from "../parts/controls.js";
+import { button, choice, clock, drawSong, element, group, knob, meter, press, say, signed, slider, waveform } from "../parts/controls.js";
 import { LEVEL, showFaders } from "../parts/faders.js";
 import { Closeup, CUE_HUES } from "./closeup.js";
 import { CueEditor } from "./cues.js";
@@ -78,9 +78,10 @@ export class DeckFace {
     this.cue.className = "cue";
     this.sync = this.named("Sync", "SYNC", () => table.sync());
     this.sync.className = "sync";
-    return element("div", { class: "line transport" }, this.cue, this.play, this.sync,
-      toolbar("Nudge", this.held("Nudge slower", "−", -1), this.held("Nudge faster", "+", 1)),
+    const nudges = [this.held("Nudge slower", "−", -1), this.held("Nudge faster", "+", 1)];
+    const line = element("div", { class: "line transport" }, this.cue, this.play, this.sync, group("Nudge", ...nudges),
       toolbar("Hot cues", ...this.hotCues()));
+    return rove(line, [this.cue, this.play, this.sync, ...nudges]);
   }
 
   /** A button that acts while it is held. @param {string} name @param {string} face @param {number} way */
@@ -104,10 +105,10 @@ export class DeckFace {
     this.again = this.named("Last loop", "↻", () => table.reloop());
     this.modes = /** @type {const} */ ([["quantise", "Quantise", "Q"], ["slip", "Slip", "SLIP"]]).map(([trait, name, face]) =>
       ({ trait, node: this.named(name, face, () => table.set({ [trait]: !this.model.get(trait) })) }));
-    return element("div", { class: "line pads" }, toolbar("Loop", this.named("Loop in", "IN", () => table.loopIn()),
+    return rove(element("div", { class: "line pads" }, group("Loop", this.named("Loop in", "IN", () => table.loopIn()),
       this.named("Loop out", "OUT", () => table.loopOut()), this.again, this.named("Halve loop", "½", () => table.scaleLoop(0.5)),
-      this.named("Double loop", "×2", () => table.scaleLoop(2)), ...this.loops), toolbar("Beat jump", ...jumps),
-      toolbar("Modes", ...this.modes.map(({ node }) => node)));
+      this.named("Double loop", "×2", () => table.scaleLoop(2)), ...this.loops), group("Beat jump", ...jumps),
+      group("Modes", ...this.modes.map(({ node }) => node))));
   }
 
   hotCues() {
@@ -180,9 +181,9 @@ export class DeckFace {
     match.title = "Match key: shift by up to 3 semitones to a key that goes with the other deck's, and by cents to its tuning";
     const step = (/** @type {number} */ way) => () =>
       table.set({ semitones: Math.min(6, Math.max(-6, model.get("semitones") + way)) });
-    return element("div", { class: "line tempo" }, element("span", { class: "label" }, "TEMPO"), this.fader.input, this.tempoFigure,
-      element("span", { class: "label" }, "KEY"), toolbar("Key", this.named("Key down", "♭", step(-1)), this.named("Key up", "♯", step(1)), match),
-      this.keyFigure);
+    return rove(element("div", { class: "line tempo" }, element("span", { class: "label" }, "TEMPO"), this.fader.input, this.tempoFigure,
+      element("span", { class: "label" }, "KEY"), group("Key", this.named("Key down", "♭", step(-1)), this.named("Key up", "♯", step(1)), match),
+      this.keyFigure));
   }
 
   grid() {

@@ -37,6 +37,10 @@ async function upload(model, files, side) {
     }
 }
 
+/** The first tab stop below a node. @param {HTMLElement} node */
+const firstStop = (node) =>
+  [.../** @type {NodeListOf<HTMLElement>} */ (node.querySelectorAll("button, input, select"))].find((one) => one.tabIndex === 0 && one.checkVisibility());
+
 /** All of it, made anew when a song is loaded. */
 class Face {
   /** @param {Console} desk @param {HTMLElement} el */
@@ -84,11 +88,21 @@ class Face {
     if (turn !== this.built) return; // another song came meanwhile
     [a, b].forEach((node, i) => takesFiles(node, (files) => upload(desk.model, files, SIDES[i])));
     const held = this.root.contains(document.activeElement) ? document.activeElement : null;
-    this.root.replaceChildren(
+    this.root.replaceChildren(this.leaps(a, b),
       element("div", { class: "closeups" }, ...this.faces.flatMap((face) => (face ? [face.closeup.node] : [])), this.zoom()),
       element("div", { class: "table" }, a, this.mixer.node, b), this.keys, this.told, this.crate.node, this.saving.node);
     if (held) /** @type {HTMLElement} */ (held.isConnected ? held : this.root).focus(); // what is moved loses it
     this.follow();
+  }
+
+  /** For the keyboard: straight to a part. @param {HTMLElement} a deck @param {HTMLElement} b deck */
+  leaps(a, b) {
+    const { mixer, crate, saving } = this;
+    const parts = { "Deck A": a, "Deck B": b, Mixer: mixer?.node, Crossfader: mixer?.crossing, Crate: crate?.node, Save: saving?.node };
+    const leap = (/** @type {HTMLElement | undefined} */ part) => () => part && firstStop(part)?.focus();
+    const node = toolbar("Go to", ...Object.entries(parts).map(([name, part]) => button(`Go to: ${name}`, name, leap(part))));
+    node.classList.add("leaps");
+    return node;
   }
 
   /** Shows fewer or more seconds of both songs close up. */

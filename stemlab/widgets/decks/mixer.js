@@ -26,9 +26,13 @@ export class MixerFace {
     this.model = desk.model;
     /** @type {(() => void)[]} */
     this.shows = [];
+    /** @type {HTMLButtonElement[]} */
+    this.kills = [];
+    this.crossing = this.crossfader();
     this.node = element("section", { class: "mixer", role: "group", "aria-label": "Mixer" },
       this.together(), this.trims(), ...["High", "Mid", "Low"].map((band, i) => this.band(band, 2 - i)), this.filters(), this.phones(), this.mashups(),
-      this.crossfader(), this.master());
+      this.crossing, this.master());
+    rove(this.node, this.kills);
   }
 
   together() {
@@ -68,6 +72,7 @@ export class MixerFace {
       const { input, show } = slider(`${name} ${letter}`, EQ, (value) => table.change("eq", i, value));
       const kill = button(`Kill ${name.toLowerCase()} ${letter}`, "✕", () => table.change("kills", i, !table.model.get("kills")[i]));
       kill.className = "mute";
+      this.kills.push(kill);
       const figure = element("output", { class: "read-out" });
       this.shows.push(() => {
         show(table.model.get("eq")[i]);
@@ -114,7 +119,7 @@ export class MixerFace {
     };
     list();
     pair.classList.add("phones");
-    return pair;
+    return rove(pair);
   }
 
   mashups() {

@@ -72,6 +72,6 @@ export function keyList() {
     element("table", {}, element("thead", {}, element("tr", {}, ...head)),
       element("tbody", {}, ...rows.map(([what, a, b]) => element("tr", {}, element("td", {}, what),
         ...(b ? [element("td", {}, a), element("td", {}, b)] : [element("td", { colspan: 2 }, a)]))))),
-    element("p", {}, "Tab goes from group to group, ← → within one; ↑ ↓ move a fader. Shift F10 on a hot cue names and colours it."));
+    element("p", {}, "Tab goes from group to group, ← → within one; ↑ ↓ move a fader. The first group goes straight to a part. Shift F10 on a hot cue names and colours it."));
   return node;
 }

@@ -5,20 +5,23 @@ import { group } from "../parts/controls.js";
 /** @type {Record<string, number>} */
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 
-/** Has the buttons below a node share one tab stop. @template {HTMLElement} T @param {T} node @returns {T} */
-export function rove(node) {
-  const buttons = [...node.querySelectorAll("button")];
-  const stop = (/** @type {EventTarget | null} */ chosen) => buttons.forEach((one) => (one.tabIndex = one === chosen ? 0 : -1));
-  node.addEventListener("focusin", ({ target }) => target instanceof HTMLButtonElement && stop(target));
+/**
+ * Has buttons below a node, or all of them, share one tab stop.
+ * @template {HTMLElement} T @param {T} node @param {HTMLButtonElement[]} buttons @returns {T}
+ */
+export function rove(node, buttons = [...node.querySelectorAll("button")]) {
+  const place = (/** @type {EventTarget | null} */ target) => buttons.findIndex((one) => one === target);
+  const stop = (/** @type {number} */ chosen) => buttons.forEach((one, i) => (one.tabIndex = i === chosen ? 0 : -1));
+  node.addEventListener("focusin", ({ target }) => place(target) >= 0 && stop(place(target)));
   node.addEventListener("keydown", (event) => {
-    const at = buttons.findIndex((one) => one === event.target);
+    const at = place(event.target);
     const step = STEPS[event.key];
     if (at < 0 || !step || event.shiftKey) return;
     event.preventDefault();
     event.stopPropagation();
     buttons[(at + step + buttons.length) % buttons.length].focus();
   });
-  stop(buttons[0]);
+  stop(0);
   return node;
 }
 
