@@ -8,15 +8,23 @@ NODE := node_modules/.installed
 NUMERIC := $(addprefix tests/,test_spectral.py test_asymmetric.py test_masks.py test_mixer.py test_model.py \
 	test_separator.py networks live pictures research/test_metrics.py research/test_evaluation.py)
 
-.PHONY: lab test test-numpy2 test-numpy2-numeric check soak bench forge forge-smoke clean
+.PHONY: lab test test-browser test-rest test-numpy2 test-numpy2-numeric check soak bench forge forge-smoke clean
 
 lab: .venv/lab
 	$(BIN)/stemlab lab notebooks
 
+# Two suites at once: what needs a browser waits for sound most of the time. The other's output comes when it is done.
 test: .venv/dev $(NODE)
 	$(BIN)/python -m tests.browser.chromium
-	@$(BIN)/python -m pytest tests/browser --durations=10; browser=$$?; \
-	$(BIN)/python -m pytest --ignore=tests/browser --durations=10 && exit $$browser
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-browser test-rest
+
+test-browser test-rest: .venv/dev $(NODE)
+test-browser:
+	@$(BIN)/python -m pytest tests/browser --durations=10
+test-rest:
+	@mkdir -p .cache
+	@$(BIN)/python -m pytest --ignore=tests/browser --durations=10 >.cache/test-rest.log 2>&1; \
+	code=$$?; cat .cache/test-rest.log; exit $$code
 
 # The tests outside the browser on numpy 2 and without tflite-runtime, as Python 3.12 and later have it. CI runs the
 # second: what the other environment has shown already is not shown again, and TensorFlow is not installed twice.
