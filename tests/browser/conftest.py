@@ -310,6 +310,8 @@ def _clean_for_the_next(lab: Lab, request: pytest.FixtureRequest) -> Iterator[No
     yield
     for page in lab.pages() - opened:
         page.close()
+        if not page.context.pages:
+            page.context.close()
     if notebook and request.node.stash[FAILED]:
         notebook.page.evaluate(LEAVE, cells)
 

@@ -177,7 +177,6 @@ def test_a_page_that_comes_back_listens_again(lab: Lab) -> None:
     other.wait(f"{ear.live}.playing", 2 * PATIENCE)
     ear.notebook.wait(f"!{ear.live}.source")
     ear.close()
-    ear.page.context.close()
 
 
 @pytest.fixture

@@ -83,7 +83,6 @@ def test_the_first_notebook_plays(lab: Lab) -> None:
     assert np.sqrt(np.mean(np.square(sound))) > 0.02
     picture_of_the_first_notebook(page, player)
     assert_usable(page)
-    page.context.close()
 
 
 def assert_usable(page: Page) -> None:
@@ -132,7 +131,6 @@ def test_the_decks_notebook_plays(lab: Lab) -> None:
     assert np.sqrt(np.mean(np.square(sound))) > 0.01
     page.screenshot(path=PICTURES / "decks.png")
     assert_usable(page)
-    page.context.close()
 
 
 @pytest.mark.timeout(600)  # it trains a network
@@ -148,7 +146,6 @@ def test_the_network_notebook_trains_and_plays(lab: Lab) -> None:
     player = page.evaluate("[...stemlab.players.keys()][0]")
     Notebook(page).wait(f"stemlab.players.get('{player}').now() > 0.2")
     assert np.sqrt(np.mean(np.square(Notebook(page).record(player, 3)))) > 0.02
-    page.context.close()
 
 
 def test_without_tensorflow_one_sentence_says_what_is_missing(lab: Lab) -> None:
@@ -164,7 +161,6 @@ def test_without_tensorflow_one_sentence_says_what_is_missing(lab: Lab) -> None:
     assert page.locator(".jp-OutputArea-output[data-mime-type*=stderr]").all_inner_texts() == [
         f"SettingError: {sentence}"
     ]
-    page.context.close()
 
 
 def test_the_live_notebook_listens(lab: Lab) -> None:
@@ -184,4 +180,3 @@ def test_the_live_notebook_listens(lab: Lab) -> None:
     assert np.sqrt(np.mean(np.square(notebook.record(live, 3)))) > 0.01
     page.screenshot(path=PICTURES / "live.png")
     assert_usable(page)
-    page.context.close()

@@ -536,7 +536,6 @@ def test_reload_plays_on(lab: Lab) -> None:
     notebook.page.reload()
     notebook.wait(f"globalThis.stemlab?.players.get('{name}')?.now() > {before} + 0.5")
     hears(notebook, name, FLAT)
-    notebook.page.context.close()
 
 
 def test_a_second_tab_is_silent_until_it_is_asked(lab: Lab) -> None:
@@ -552,7 +551,6 @@ def test_a_second_tab_is_silent_until_it_is_asked(lab: Lab) -> None:
     second.wait(f"stemlab.players.get('{name}').playing")
     hears(second, name, FLAT)
     falls_silent(first, name)
-    first.page.context.close()
 
 
 def test_each_frame_of_a_tab_asks_for_itself(notebook: Notebook, player: str) -> None:
@@ -567,7 +565,6 @@ def test_a_kernel_restart_leaves_no_sound(lab: Lab) -> None:
     hears(notebook, name, FLAT)
     notebook.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
     falls_silent(notebook, name)
-    notebook.page.context.close()
 
 
 def test_a_song_plays_while_it_is_separated(lab: Lab) -> None:
@@ -591,7 +588,6 @@ def test_a_song_plays_while_it_is_separated(lab: Lab) -> None:
     again = notebook.run("other = StemPlayer(demo.path()); print(other.separated)").strip()
     assert again == "1.0"
     assert not notebook.problems
-    notebook.page.context.close()
 
 
 def sounds_like_its_stems(notebook: Notebook, player: str) -> None:
@@ -634,7 +630,6 @@ player.play()""")
     told = notebook.page.locator(".stemlab-player .complaint")
     told.filter(has_text="this machine separates at 0.").wait_for(timeout=2000 * PATIENCE)
     assert "The original plays" in told.inner_text()
-    notebook.page.context.close()
 
 
 def test_a_browser_that_waits_for_a_click_says_so(lab: Lab) -> None:
@@ -647,7 +642,6 @@ def test_a_browser_that_waits_for_a_click_says_so(lab: Lab) -> None:
     told.click()
     told.filter(has_not_text="click").wait_for(state="attached")
     hears(notebook, name, FLAT)
-    notebook.page.context.close()
 
 
 def test_a_busy_kernel_is_told(lab: Lab) -> None:
@@ -660,7 +654,6 @@ def test_a_busy_kernel_is_told(lab: Lab) -> None:
     notebook.page.evaluate("id => { stemlab.players.get(id).seek(39); }", name)
     told = notebook.page.locator(".stemlab-player .complaint")
     told.filter(has_text="The kernel does not answer").wait_for()
-    notebook.page.context.close()
 
 
 @pytest.mark.soak
@@ -673,7 +666,6 @@ def test_ten_minutes_beside_a_busy_core(lab: Lab) -> None:
     hears(notebook, name, FLAT)
     health = notebook.page.locator(".stemlab-player .health")
     assert "· 0 underruns ·" in str(health.get_attribute("title"))
-    notebook.page.context.close()
 
 
 def heap(notebook: Notebook) -> int:
@@ -697,4 +689,3 @@ def test_a_page_does_not_grow_with_seeks(lab: Lab) -> None:
         sizes.append(heap(notebook))
     print("page's heap after each 200 seeks, MB:", *(round(size / 1e6, 1) for size in sizes))
     assert sizes[-1] - sizes[0] < 5e6
-    notebook.page.context.close()
