@@ -64,15 +64,16 @@ RUN = """async (code) => {
 RECORD = """async ([id, seconds, acts]) => {
   const { output, context } = globalThis.stemlab.players.get(id) ?? globalThis.kept[id];
   const source = `registerProcessor("ear", class extends AudioWorkletProcessor {
-    listens = true;
+    state = "connecting"; // until then it would hear silence
     constructor() {
       super();
-      this.port.onmessage = () => (this.listens = false);
+      this.port.onmessage = ({ data }) => (this.state = data);
     }
     process([[left, right]]) {
       const silence = new Float32Array(128);
-      this.port.postMessage([(left ?? silence).slice(), (right ?? left ?? silence).slice()]);
-      return this.listens;
+      const heard = [(left ?? silence).slice(), (right ?? left ?? silence).slice()];
+      if (this.state === "listening") this.port.postMessage(heard);
+      return this.state !== "done";
     }
   })`;
   const ears = (globalThis.ears ??= new WeakMap()); // a module is a context's
@@ -96,10 +97,11 @@ RECORD = """async ([id, seconds, acts]) => {
       if (at === samples.length) done();
     };
     output.connect(ear);
+    ear.port.postMessage("listening");
   });
   output.disconnect(ear);
   ear.port.onmessage = null;
-  ear.port.postMessage("enough"); // else it would go on to the end of the page
+  ear.port.postMessage("done"); // else it would go on to the end of the page
   let text = "";
   const bytes = new Uint8Array(samples.buffer);
   for (let i = 0; i < bytes.length; i += 32768)
