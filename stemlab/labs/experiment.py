@@ -116,11 +116,13 @@ class Experiment(Fleeting, ipywidgets.VBox):  # type: ignore[misc]
         if solo:
             self.player.solo(solo)
         self.player.observe(self._alone, "playing")
-        self.view = MaskView(self.player) if view else None
+        self.view: MaskView | None = None
         self._draw(outcome)
         self._say(outcome)
         for control in self.controls.values():
             control.observe(self._change, "value")
+        if view:
+            self.view = MaskView(self.player, outcome.cells)
         chart = [self.chart] if self.chart else []
         masks = [self.view] if self.view else []
         row = ipywidgets.Box([*self.controls.values()], layout=ROW)

@@ -47,6 +47,8 @@ class MaskView(Fleeting, anywidget.AnyWidget):
         newest half minute the page paints by itself; or what is finished: a `Separation`, or a
         `Picture` of any spectrum and masks, with a play-head (`position`) and gains (`levels`) of
         the view's own.
+    cells
+        What a player's view shows from the start, as `show` takes it.
 
     Raises
     ------
@@ -92,11 +94,15 @@ class MaskView(Fleeting, anywidget.AnyWidget):
     scale = traitlets.Enum(("log", "linear"), "log").tag(sync=True)
     scales = traitlets.List(traitlets.Unicode()).tag(sync=True)  # among which one may choose
 
-    def __init__(self, shown: StemPlayer | LivePlayer | Separation | Picture) -> None:
+    def __init__(
+        self,
+        shown: StemPlayer | LivePlayer | Separation | Picture,
+        cells: tuple[Spectrum, Masks] | None = None,
+    ) -> None:
         self._heard = shown if isinstance(shown, StemPlayer) else None
-        self.picture = _picture(shown, Axis())
         self._shown = shown
-        self._given: tuple[Spectrum, Masks] | None = None
+        self._given = cells
+        self.picture = self._begun(Axis())
         self._lock = Lock()
         self._asked = False
         names = list(self.picture.stems)
@@ -114,7 +120,7 @@ class MaskView(Fleeting, anywidget.AnyWidget):
         )
         self.on_msg(self._answer)
         self._painter = weakly(self._paint)
-        if self._heard:
+        if self._heard and not cells:
             self._heard.on_block(self._painter)
         if isinstance(shown, LivePlayer):
             shown.observe(weakly(self._reframe), "model")
@@ -140,15 +146,20 @@ class MaskView(Fleeting, anywidget.AnyWidget):
 
     def _renew(self, axis: Axis) -> None:
         with self._lock:
-            self.picture = _picture(self._shown, axis)
-            if self._given:
-                self.picture.paint(0, *self._given)
+            self.picture = self._begun(axis)
             self.grid = self._grid()
             if self._asked:
                 self._post_all()
         if self._heard and not self._given:
             self._heard.on_block(self._painter, remove=True)
             self._heard.on_block(self._painter)
+
+    def _begun(self, axis: Axis) -> Picture:
+        """Return the picture as far as it is known at once."""
+        picture = _picture(self._shown, axis)
+        if self._given:
+            picture.paint(0, *self._given)
+        return picture
 
     def _grid(self) -> dict[str, Any]:
         grid = grid_of(self.picture)
@@ -157,20 +168,9 @@ class MaskView(Fleeting, anywidget.AnyWidget):
     def show(self, spectrum: Spectrum, masks: Masks) -> None:
         """Show these from now on, and no longer what the player's stems look like.
 
-        For masks that are known before they are heard. What is heard looks a little different:
-        the windows of a transform overlap, so a part of what one leaves out comes back by the next.
-
-        Parameters
-        ----------
-        spectrum
-            The whole mixture, [frames, bins, channels].
-        masks
-            Its masks, [frames, bins, channels, stems].
-
-        Raises
-        ------
-        SettingError
-            If the shapes do not fit the picture.
+        For masks that are known before they are heard: the whole song's, as `Picture.paint` takes
+        them. What is heard looks a little different: the windows of a transform overlap, so a part
+        of what one leaves out comes back by the next.
         """
         self.end()
         with self._lock:

@@ -98,12 +98,16 @@ def test_a_player_paints_its_view(player: StemPlayer) -> None:
     assert player._listeners == []
 
 
-def test_masks_that_are_known_are_shown_in_place_of_the_sounds(player: StemPlayer) -> None:
-    view = MaskView(player)
+@pytest.mark.parametrize("soon", [True, False])
+def test_masks_that_are_known_are_shown_in_place_of_the_sounds(
+    player: StemPlayer, soon: bool
+) -> None:
     spectrum = Stft().analyse(noise(5))
     masks = np.zeros((*spectrum.shape, 2), np.float32)
     masks[..., 1] = 1
-    view.show(spectrum, masks)
+    view = MaskView(player, (spectrum, masks) if soon else None)
+    if not soon:
+        view.show(spectrum, masks)
     player.replace({name: Audio(0.1 * noise(5, i)) for i, name in enumerate(STEMS)})
     player.settle()
     for scale in ("log", "linear"):
