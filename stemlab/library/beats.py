@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import savgol_filter, welch
 
 from stemlab.library import grid, keys
+from stemlab.sound.compiled import librosa
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -72,10 +73,8 @@ def flux(samples: Floats) -> Floats:
     ndarray
         Onset strength [bands, frames], 345 frames a second.
     """
-    import librosa
-
-    magnitude = np.abs(librosa.stft(samples, n_fft=_WINDOW, hop_length=_HOP))
-    strength: Floats = librosa.onset.onset_strength_multi(
+    magnitude = np.abs(librosa().stft(samples, n_fft=_WINDOW, hop_length=_HOP))
+    strength: Floats = librosa().onset.onset_strength_multi(
         S=np.log1p(100 * magnitude / magnitude.max()),
         sr=RATE,
         hop_length=_HOP,
@@ -119,12 +118,10 @@ def find(onsets: Floats, tones: Floats, heard: float) -> Beats | None:
 
 def _rough(flux: Floats) -> float:
     """Find a tempo roughly by librosa's tempogram, then by spectra of twelve seconds each."""
-    import librosa
-
     begin = max(0, len(flux) - round(_MIDDLE * _FRAMES)) // 2
     part = flux[begin : begin + round(_MIDDLE * _FRAMES)]
     slow = part[: len(part) // _COARSE * _COARSE].reshape(-1, _COARSE).mean(axis=1)
-    rough = librosa.feature.tempo(
+    rough = librosa().feature.tempo(
         onset_envelope=slow, sr=RATE, hop_length=_COARSE * _HOP, ac_size=4.0
     )
     window = min(len(part), round(12 * _FRAMES))
@@ -165,8 +162,6 @@ def _drift(
     whole
         Onset strength [bands, phases] of a beat of the song, where it is known.
     """
-    import librosa
-
     centres = np.arange(0, onsets.shape[1] / _FRAMES, _STEP)
     spans = [
         (round((c - window / 2) * _FRAMES), round((c + window / 2) * _FRAMES)) for c in centres
@@ -175,8 +170,10 @@ def _drift(
     fits = np.stack([_alike(fold, whole) for fold in folds], axis=1)
     chances = np.exp(fits - fits.max(axis=0))
     reach = math.ceil(fastest * _STEP / beat * _PHASES)
-    moves = librosa.sequence.transition_local(_PHASES, 2 * reach + 1, window="triangle", wrap=True)
-    path = librosa.sequence.viterbi(chances / chances.sum(axis=0), moves)
+    moves = librosa().sequence.transition_local(
+        _PHASES, 2 * reach + 1, window="triangle", wrap=True
+    )
+    path = librosa().sequence.viterbi(chances / chances.sum(axis=0), moves)
     late: Floats = np.unwrap(path.astype(float), period=_PHASES) / _PHASES * beat
     return late
 

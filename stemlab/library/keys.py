@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from scipy.ndimage import median_filter
 
+from stemlab.sound.compiled import librosa
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -38,9 +40,7 @@ def tuning(samples: Floats, rate: int) -> float:
 
     It is the circular mean of what the pitches of spectral peaks are off their semitones.
     """
-    import librosa
-
-    pitches, strengths = librosa.piptrack(y=samples, sr=rate, n_fft=4096)
+    pitches, strengths = librosa().piptrack(y=samples, sr=rate, n_fft=4096)
     heard = pitches > 0
     turns = np.exp(2j * np.pi * 12 * np.log2(pitches[heard] / 440))
     off = float(np.angle(np.sum(strengths[heard] * turns))) / (2 * np.pi)
@@ -62,14 +62,12 @@ def tones(samples: Floats, rate: int, off: float) -> Floats:
     ndarray
         Constant-Q magnitudes [bins, frames], three bins a semitone from C1 up, each `HOP` samples.
     """
-    import librosa
-
     magnitude = np.abs(
-        librosa.cqt(
+        librosa().cqt(
             samples,
             sr=rate,
             hop_length=HOP,
-            fmin=librosa.note_to_hz("C1") * 2 ** (off / 12),
+            fmin=librosa().note_to_hz("C1") * 2 ** (off / 12),
             n_bins=_OCTAVES * 12 * _FINENESS,
             bins_per_octave=12 * _FINENESS,
             tuning=0.0,

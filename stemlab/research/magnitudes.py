@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemlab.errors import need
+from stemlab.sound.compiled import librosa
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,10 +75,8 @@ def _score(excess: NDArray[np.float32]) -> float:
 
 def _mel_decibels(sound: Samples, rate: int) -> NDArray[np.float32]:
     magnitudes = _magnitudes(sound, N_FFT, "hann", "constant")
-    import librosa
-
-    bands = librosa.filters.mel(sr=rate, n_fft=N_FFT, n_mels=BANDS)
-    levels: NDArray[np.float32] = librosa.amplitude_to_db(
+    bands = librosa().filters.mel(sr=rate, n_fft=N_FFT, n_mels=BANDS)
+    levels: NDArray[np.float32] = librosa().amplitude_to_db(
         bands @ magnitudes, ref=1.0, amin=1e-10, top_db=RANGE
     )
     return levels
@@ -86,9 +85,7 @@ def _mel_decibels(sound: Samples, rate: int) -> NDArray[np.float32]:
 def _magnitudes(sound: Samples, n_fft: int, window: str, beyond: Any) -> NDArray[np.float32]:
     """Return magnitudes [channels, bins, frames]; `beyond` is what is heard before and after."""
     need("librosa", "these metrics need librosa", "research")
-    import librosa
-
-    spectra = librosa.stft(
+    spectra = librosa().stft(
         np.ascontiguousarray(sound.T), n_fft=n_fft, hop_length=HOP, window=window, pad_mode=beyond
     )
     magnitudes: NDArray[np.float32] = np.abs(spectra)

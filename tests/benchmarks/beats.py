@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import librosa
 import mir_eval
 import numpy as np
 import pretty_midi
 
 from stemlab.library.rhythm import Rhythm, analyse
 from stemlab.sound.audio import Audio, load
+from stemlab.sound.compiled import librosa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,8 +129,8 @@ def own(song: Song) -> tuple[Floats, Rhythm]:
 def librosas(song: Song) -> Floats:
     """Find them by librosa's tracker."""
     sound = song.sound
-    mono = librosa.resample(sound.samples.mean(axis=1), orig_sr=sound.rate, target_sr=22_050)
-    beats: Floats = librosa.beat.beat_track(y=mono, sr=22_050, units="time")[1]
+    mono = librosa().resample(sound.samples.mean(axis=1), orig_sr=sound.rate, target_sr=22_050)
+    beats: Floats = librosa().beat.beat_track(y=mono, sr=22_050, units="time")[1]
     return beats
 
 
