@@ -114,7 +114,19 @@ def apply(masks: AnyMasks, spectrum: Spectrum) -> Spectrum:
 
     Each stem takes the mixture's phase, turned by that of a complex mask.
     """
-    return spectrum[..., None] * masks
+    heard = spectrum[..., None]
+    if np.iscomplexobj(masks):
+        return heard * masks
+    out = _room(np.broadcast_shapes(heard.shape, masks.shape), np.result_type(heard, masks))
+    # Real and imaginary parts by themselves: numpy makes complex masks of real ones otherwise.
+    np.multiply(heard.real, masks, out=out.real)
+    np.multiply(heard.imag, masks, out=out.imag)
+    return out
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an empty array [frames, bins, …] that lies as an inverse transform reads it."""
+    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
 
 
 def ideal_ratio_mask(references: Spectrum, exponent: float = 2) -> Masks:
@@ -173,7 +185,9 @@ EXTENSIONS: dict[str, Callable[[Masks], Masks]] = {
 }
 
 
-def extend(masks: AnyMasks, bins: int, extension: str = "octave") -> AnyMasks:
+def extend(
+    masks: AnyMasks, bins: int, extension: str = "octave", stems: int | None = None
+) -> AnyMasks:
     """Carry masks from the model's band up to all bins of the spectrum.
 
     Parameters
@@ -187,17 +201,19 @@ def extend(masks: AnyMasks, bins: int, extension: str = "octave") -> AnyMasks:
         masks over the top octave of the band, as what owns the cells just below the limit owns
         those above it; ``"average"``, their mean over the whole band, as in Spleeter (Hennequin et
         al., 2020); ``"even"``, the same for each stem.
+    stems
+        Where the slice of stems that is wanted ends; by default that of all.
 
     Returns
     -------
     Masks for all bins, [frames, bins, channels, stems].
     """
-    frames, band, channels, stems = masks.shape
-    # Laid out in memory as the inverse transform reads it: bin by bin.
-    full = np.empty((frames, stems, channels, bins), masks.dtype).transpose(0, 3, 2, 1)
-    full[:, :band] = masks
+    band = masks.shape[1]
+    known = masks[..., :stems]
+    full = _room((len(known), bins, *known.shape[2:]), known.dtype)
+    full[:, :band] = known
     if band < bins:
-        full[:, band:] = EXTENSIONS[extension](magnitudes(masks))
+        full[:, band:] = EXTENSIONS[extension](magnitudes(masks))[..., :stems]
     return full
 
 

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -59,8 +60,10 @@ class StemBlock:
         Index of its first frame in the song.
     spectrum
         The mixture's spectrum, [frames, bins, 2].
-    masks
-        The stems' masks, [frames, bins, 2, stems]; of complex ones the shares of the magnitudes.
+    band
+        Masks of the bins that the model knows, the lower ones, [frames, F, 2, stems].
+    extension
+        How they go on above, see `stemlab.masks.extend`.
     """
 
     start: int
@@ -68,7 +71,13 @@ class StemBlock:
     stems: Samples
     frame: int
     spectrum: Spectrum
-    masks: Masks
+    band: AnyMasks
+    extension: str = "octave"
+
+    @cached_property
+    def masks(self) -> Masks:
+        """The stems' masks, [frames, bins, 2, stems]; of complex ones the shares of magnitudes."""
+        return extend(magnitudes(self.band), self.spectrum.shape[1], self.extension)
 
 
 @dataclass(frozen=True)
@@ -394,18 +403,20 @@ class _Synthesis:
             while count := min(BATCH, len(self._masks), len(self._mixture.spectrum)):
                 yield self._masks.take(count), self._mixture.spectrum.take(count)
 
-    def make(self, piece: tuple[AnyMasks, Spectrum]) -> tuple[Masks, Spectrum, Samples]:
-        """Return the masks of all bins, their spectrum, and all stems but the last."""
-        narrow, spectrum = piece
-        masks = extend(narrow, spectrum.shape[1], self._extension)
-        parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
-        return magnitudes(masks), spectrum, parts
+    def make(self, piece: tuple[AnyMasks, Spectrum]) -> tuple[AnyMasks, Spectrum, Samples]:
+        """Return masks, the spectrum they belong to, and all stems but the last."""
+        masks, spectrum = piece
+        full = extend(
+            masks, spectrum.shape[1], self._extension, -1
+        )  # the last stem is what they leave
+        parts = self._synthesiser.push(apply(full, spectrum))
+        return masks, spectrum, parts
 
-    def block(self, masks: Masks, spectrum: Spectrum, parts: Samples) -> StemBlock:
+    def block(self, masks: AnyMasks, spectrum: Spectrum, parts: Samples) -> StemBlock:
         """Return the block that these complete."""
         mix = self._mixture.samples.take(min(len(parts), len(self._mixture.samples)))
         stems = with_rest(parts[: len(mix)], mix)
-        block = StemBlock(self._start, mix, stems, self._frame, spectrum, masks)
+        block = StemBlock(self._start, mix, stems, self._frame, spectrum, masks, self._extension)
         self._start += len(mix)
         self._frame += len(masks)
         return block

@@ -83,9 +83,19 @@ def test_extension_leaves_the_band_and_sums_to_one() -> None:
 
 @pytest.mark.parametrize("extension", m.EXTENSIONS)
 def test_every_extension_sums_to_one(extension: str) -> None:
-    full = m.extend(some_masks(), 100, extension)
+    masks = some_masks()
+    full = m.extend(masks, 100, extension)
     assert_masks(full)
     assert (full[:, 40:] == full[:, 40:41]).all()
+    np.testing.assert_array_equal(m.extend(masks, 100, extension, -1), full[..., :-1])
+
+
+@pytest.mark.parametrize("turned", [1, 1j], ids=["real", "complex"])
+def test_applied_masks_are_factors(turned: complex) -> None:
+    masks, mixture = some_masks(20, 33) * turned, references().sum(-1)
+    stems = m.apply(masks, mixture)
+    assert stems.dtype == np.result_type(masks, mixture)
+    np.testing.assert_allclose(stems, mixture[..., None] * masks, rtol=1e-6)
 
 
 def test_extensions_are_those_of_their_names() -> None:

@@ -78,9 +78,11 @@ class LiveSeparator:
         count = max(0, len(self._waiting) - self.model.card.lookahead)
         spectra = [self._waiting.popleft() for _ in range(count)]
         spectrum = np.array(spectra, np.complex64).reshape(-1, self.stft.bins, 2)
-        masks = extend(known[len(known) - count :], self.stft.bins, self.extension)
+        masks = known[len(known) - count :]
         frame, self._made = self._made, self._made + count
-        parts = self._synthesiser.push(apply(masks[..., :-1], spectrum))
+        full = extend(masks, self.stft.bins, self.extension, -1)  # the last stem is what they leave
+        parts = self._synthesiser.push(apply(full, spectrum))
         mix = self._mix.take(len(parts))
         start, self._start = self._start, self._start + len(mix)
-        return StemBlock(start, mix, with_rest(parts, mix), frame, spectrum, masks)
+        stems = with_rest(parts, mix)
+        return StemBlock(start, mix, stems, frame, spectrum, masks, self.extension)

@@ -142,6 +142,14 @@ def masks(model: StemModel, folder: Path) -> Masks:
     return np.stack([model.masks(magnitude) for magnitude in known(folder)["magnitude"]])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_kept() -> Iterator[None]:
+    """Let the models go at the end: gigabytes."""
+    yield
+    for cached in (known, model, shipped, masks):
+        cached.cache_clear()
+
+
 def separated(masks: Masks, audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return stems [stems, samples, 2] by Spleeter's grid of frames, silent above its band."""
     stft = Stft(spleeter.N_FFT, spleeter.HOP)
