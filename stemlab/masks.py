@@ -114,19 +114,7 @@ def apply(masks: AnyMasks, spectrum: Spectrum) -> Spectrum:
 
     Each stem takes the mixture's phase, turned by that of a complex mask.
     """
-    heard = spectrum[..., None]
-    if np.iscomplexobj(masks):
-        return heard * masks
-    out = _room(np.broadcast_shapes(heard.shape, masks.shape), np.result_type(heard, masks))
-    # Real and imaginary parts by themselves: numpy makes complex masks of real ones otherwise.
-    np.multiply(heard.real, masks, out=out.real)
-    np.multiply(heard.imag, masks, out=out.imag)
-    return out
-
-
-def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return an empty array [frames, bins, …] that lies as an inverse transform reads it."""
-    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
+    return spectrum[..., None] * masks
 
 
 def ideal_ratio_mask(references: Spectrum, exponent: float = 2) -> Masks:
@@ -208,10 +196,11 @@ def extend(
     -------
     Masks for all bins, [frames, bins, channels, stems].
     """
-    band = masks.shape[1]
-    known = masks[..., :stems]
-    full = _room((len(known), bins, *known.shape[2:]), known.dtype)
-    full[:, :band] = known
+    band, wanted = masks.shape[1], masks[..., :stems]
+    frames, _, channels, count = wanted.shape
+    # Laid out in memory as the inverse transform reads it: bin by bin.
+    full = np.empty((frames, count, channels, bins), masks.dtype).transpose(0, 3, 2, 1)
+    full[:, :band] = wanted
     if band < bins:
         full[:, band:] = EXTENSIONS[extension](magnitudes(masks))[..., :stems]
     return full

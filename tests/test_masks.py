@@ -90,14 +90,6 @@ def test_every_extension_sums_to_one(extension: str) -> None:
     np.testing.assert_array_equal(m.extend(masks, 100, extension, -1), full[..., :-1])
 
 
-@pytest.mark.parametrize("turned", [1, 1j], ids=["real", "complex"])
-def test_applied_masks_are_factors(turned: complex) -> None:
-    masks, mixture = some_masks(20, 33) * turned, references().sum(-1)
-    stems = m.apply(masks, mixture)
-    assert stems.dtype == np.result_type(masks, mixture)
-    np.testing.assert_allclose(stems, mixture[..., None] * masks, rtol=1e-6)
-
-
 def test_extensions_are_those_of_their_names() -> None:
     masks = some_masks()
     np.testing.assert_allclose(m.extend(masks, 41, "average")[:, 40], masks.mean(1), atol=1e-6)
