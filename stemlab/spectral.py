@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from scipy.signal import get_window
 
 from stemlab.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Samples: TypeAlias = NDArray[np.float32]
 Spectrum: TypeAlias = NDArray[np.complex64]
@@ -26,6 +25,11 @@ BATCH = 64
 NOLA_FLOOR = 1e-4
 # So much may a sum of float32 windows vary that is constant on paper.
 CONSTANT = 1e-5
+# Periodic windows of the shipped models; scipy.signal, which knows all, takes 40 MB.
+_USUAL: dict[str, Callable[[int], NDArray[np.float64]]] = {
+    "hann": lambda length: np.hanning(length + 1)[:-1],
+    "cosine": lambda length: np.sin(np.pi * (np.arange(length) + 0.5) / (length + 1)),
+}
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,10 @@ class Stft:
 
     def _made(self, length: int) -> NDArray[np.float64]:
         """Return the periodic window of a length."""
+        if isinstance(self.window, str) and self.window in _USUAL:
+            return _USUAL[self.window](length)
+        from scipy.signal import get_window
+
         try:
             made: NDArray[np.float64] = get_window(self.window, length).astype(np.float64)
         except (ValueError, TypeError) as error:

@@ -67,6 +67,13 @@ def test_frames_are_those_of_the_definition() -> None:
     np.testing.assert_allclose(stft.analyse(sound)[frame, :, 0], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("window", ["hann", "cosine"])
+@pytest.mark.parametrize("length", [8, 4096])
+def test_usual_windows_are_those_of_scipy(window: str, length: int) -> None:
+    taper = Stft(length, length // 4, window).taper
+    np.testing.assert_allclose(taper, get_window(window, length), atol=1e-7)
+
+
 def test_inner_frames_agree_with_librosa() -> None:
     sound = noise(20_000, 1)
     ours = Stft(1024, 256).analyse(sound)[..., 0]
