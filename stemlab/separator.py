@@ -336,15 +336,20 @@ class Separator:
         Where new frames complete no window, None lets finished work go on.
         """
         frames, step = self.model.card.frames, self._step
-        held: NDArray[np.inexact[Any]] = np.zeros((self.past, self.model.card.bins, 2), np.float32)
+        silence: NDArray[np.inexact[Any]] = np.zeros(
+            (self.past, self.model.card.bins, 2), np.float32
+        )
+        held, count = [silence], self.past
         for new in heard:
-            held = np.concatenate([held, new])
-            while len(held) > frames:
-                yield held[:frames], False
-                held = held[step:]
+            held.append(new)
+            count += len(new)
+            while count > frames:
+                whole = np.concatenate(held)
+                yield whole[:frames], False
+                held, count = [whole[step:]], count - step
             yield None
-        if len(held) > self.past:
-            yield held, True
+        if count > self.past:
+            yield np.concatenate(held), True
 
     def _run(self, window: tuple[NDArray[np.inexact[Any]], bool]) -> tuple[AnyMasks, bool]:
         heard, last = window

@@ -56,7 +56,7 @@ RATE = 44_100
 _RINGING = 8192
 
 # libsndfile's Vorbis encoder overruns its stack when it is given much at once.
-_PIECE = 4096
+_VORBIS = 4096
 
 _FORMATS: dict[str, dict[str, Any]] = {
     ".wav": {"format": "WAV", "subtype": "FLOAT"},
@@ -503,12 +503,13 @@ class Writer(Growing):
             raise AudioError(
                 f"{settled(self.path)}: is too long for wav, which ends at 4 GiB; use flac"
             )
-        self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
         if self._clips:
+            self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
             block = np.clip(block, -1, 1)  # LAME ends the process far above
+        piece = _VORBIS if self._suffix == ".ogg" else max(1, len(block))
         with writing(self.path):
-            for i in range(0, len(block), _PIECE):
-                self._file.write(block[i : i + _PIECE])
+            for i in range(0, len(block), piece):
+                self._file.write(block[i : i + piece])
                 self._disk.check()
 
     def _finish(self, _kind: object, error: BaseException | None, _trace: object) -> None:
