@@ -173,9 +173,7 @@ EXTENSIONS: dict[str, Callable[[Masks], Masks]] = {
 }
 
 
-def extend(
-    masks: AnyMasks, bins: int, extension: str = "octave", stems: int | None = None
-) -> AnyMasks:
+def extend(masks: AnyMasks, bins: int, extension: str = "octave") -> AnyMasks:
     """Carry masks from the model's band up to all bins of the spectrum.
 
     Parameters
@@ -189,20 +187,17 @@ def extend(
         masks over the top octave of the band, as what owns the cells just below the limit owns
         those above it; ``"average"``, their mean over the whole band, as in Spleeter (Hennequin et
         al., 2020); ``"even"``, the same for each stem.
-    stems
-        Where the slice of stems that is wanted ends; by default that of all.
 
     Returns
     -------
     Masks for all bins, [frames, bins, channels, stems].
     """
-    band, wanted = masks.shape[1], masks[..., :stems]
-    frames, _, channels, count = wanted.shape
+    frames, band, channels, stems = masks.shape
     # Laid out in memory as the inverse transform reads it: bin by bin.
-    full = np.empty((frames, count, channels, bins), masks.dtype).transpose(0, 3, 2, 1)
-    full[:, :band] = wanted
+    full = np.empty((frames, stems, channels, bins), masks.dtype).transpose(0, 3, 2, 1)
+    full[:, :band] = masks
     if band < bins:
-        full[:, band:] = EXTENSIONS[extension](magnitudes(masks))[..., :stems]
+        full[:, band:] = EXTENSIONS[extension](magnitudes(masks))
     return full
 
 

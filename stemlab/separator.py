@@ -411,10 +411,8 @@ class _Synthesis:
     def make(self, piece: tuple[AnyMasks, Spectrum]) -> tuple[AnyMasks, Spectrum, Samples]:
         """Return masks, the spectrum they belong to, and all stems but the last."""
         masks, spectrum = piece
-        full = extend(
-            masks, spectrum.shape[1], self._extension, -1
-        )  # the last stem is what they leave
-        parts = self._synthesiser.push(apply(full, spectrum))
+        full = extend(masks, spectrum.shape[1], self._extension)
+        parts = self._synthesiser.push(apply(full[..., :-1], spectrum))
         return masks, spectrum, parts
 
     def block(self, masks: AnyMasks, spectrum: Spectrum, parts: Samples) -> StemBlock:

@@ -25,7 +25,7 @@ BATCH = 64
 NOLA_FLOOR = 1e-4
 # So much may a sum of float32 windows vary that is constant on paper.
 CONSTANT = 1e-5
-# Periodic windows of the shipped models; scipy.signal, which knows all, takes 40 MB.
+# Periodic windows of the shipped models; scipy.signal, which knows all, takes 48 MB.
 _USUAL: dict[str, Callable[[int], NDArray[np.float64]]] = {
     "hann": lambda length: np.hanning(length + 1)[:-1],
     "cosine": lambda length: np.sin(np.pi * (np.arange(length) + 0.5) / (length + 1)),

@@ -80,8 +80,8 @@ class LiveSeparator:
         spectrum = np.array(spectra, np.complex64).reshape(-1, self.stft.bins, 2)
         masks = known[len(known) - count :]
         frame, self._made = self._made, self._made + count
-        full = extend(masks, self.stft.bins, self.extension, -1)  # the last stem is what they leave
-        parts = self._synthesiser.push(apply(full, spectrum))
+        full = extend(masks, self.stft.bins, self.extension)
+        parts = self._synthesiser.push(apply(full[..., :-1], spectrum))
         mix = self._mix.take(len(parts))
         start, self._start = self._start, self._start + len(mix)
         stems = with_rest(parts, mix)

@@ -185,7 +185,7 @@ def _stages(song: Path, separator: Separator) -> dict[str, float]:
     masks = np.resize(separator.model.masks(window), shape)
 
     def mask() -> Any:
-        return apply(extend(masks, spectrum.shape[1], stems=-1), spectrum)
+        return apply(extend(masks, spectrum.shape[1])[..., :-1], spectrum)
 
     stems = mask()
     seconds = card.frames * card.hop / separator.rate

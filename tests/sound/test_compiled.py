@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pytest
 
 # Numba keeps these in two files each; they must be made under the lock.
-_FAULTY = """
+_MADE_LATER = """
 import gc
 import numpy as np
 from numba.np.ufunc.gufunc import GUFunc
@@ -68,6 +68,6 @@ def test_a_folder_that_cannot_be_written_does_no_harm(
 
 def test_nothing_that_needs_the_lock_is_made_later() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _FAULTY], check=False, capture_output=True, text=True
+        [sys.executable, "-c", _MADE_LATER], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
