@@ -52,6 +52,15 @@ pytestmark = pytest.mark.browser
 
 OUT = Path(__file__).parents[2] / "out" / "screenshots"
 MINUTE = 60
+# Acts as soon as a player is heard at a second of its song, or less than 10 ms later.
+AT = """([id, second, act]) => new Promise((resolve) => {
+  const look = () => {
+    const past = stemlab.players.get(id).now() - second;
+    if (past < 0 || past > 0.01) return setTimeout(look);
+    resolve(new Function(act)());
+  };
+  look();
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +254,30 @@ def test_loop_of_beats(notebook: Notebook, names: Names) -> None:
     assert a <= now(notebook, names.a) <= a + 0.5
     click(notebook, "Loop 1 A")
     is_at(notebook, names.a, b, b + 30)
+
+
+def test_a_loop_whose_end_is_about_to_be_heard(notebook: Notebook, names: Names) -> None:
+    """What is made is ahead of the ear and has passed the new end: it comes back on the beat."""
+    notebook.run("desk.a.solo('drums')")
+    play(notebook, names, "a")
+    click(notebook, "Loop 2 A")
+    true(notebook, "desk.a.loop")
+    a = float(notebook.run("print(desk.a.loop[0])"))
+    notebook.evaluate(AT, [names.a, a + 0.49, press("Loop 1 A")])
+    times = clicks(notebook.record(names.a, 4)[:, 0])
+    np.testing.assert_allclose(np.diff(times), 0.5, atol=0.002)
+    assert a <= now(notebook, names.a) <= a + 0.5
+
+
+def test_a_loop_is_ended_while_a_jump_is_on_its_way(notebook: Notebook, names: Names) -> None:
+    """What got ready for the jump knew the loop that is no more."""
+    play(notebook, names, "a")
+    click(notebook, "Loop 2 A")
+    true(notebook, "desk.a.loop")
+    a = float(notebook.run("print(desk.a.loop[0])"))
+    again = f"return new Promise(done => setTimeout(() => done({press('Loop 1 A')}), 40))"
+    notebook.evaluate(AT, [names.a, a + 0.47, f"{press('Loop 1 A')}; {again}"])
+    is_at(notebook, names.a, a + 1.5, a + 30)
 
 
 def test_jumps_stay_on_the_beat(notebook: Notebook, names: Names) -> None:

@@ -3,7 +3,7 @@
 // what was stretched faster or slower. Each stem leaves by an output of its own.
 
 import { Echo } from "./echo.js";
-import { FADE, Glide, REPORT, SCALE, Tape } from "./tape.js";
+import { FADE, Glide, JUST, REPORT, SCALE, Tape } from "./tape.js";
 import { SignalsmithStretch } from "./vendor/signalsmith-stretch.mjs";
 
 const WINDOW = 5292; // samples, 120 ms and 30 ms: the library's own choice
@@ -380,17 +380,24 @@ class DeckProcessor extends AudioWorkletProcessor {
     this.next = null;
   }
 
-  /** What was put into the stretch too early for the new loop has to be put in again. @param {Loop} loop */
+  /**
+   * What was put into the stretch too early for the new loop has to be put in again. It is ahead of the ear: if it
+   * has just passed the end, it goes back in step.
+   * @param {Loop} loop
+   */
   setLoop(loop) {
     this.loop = loop;
-    const voice = this.now;
-    if (!voice || this.turning) return;
+    const { now: voice, target } = this;
+    if (this.turning) return this.turn(target.position, target.at);
+    if (!voice) return;
     const { position } = voice.locate();
     const { stretch } = voice;
     const wrapped = stretch.splices.length > 1;
-    const passed = loop && position < loop[1] && stretch.head > loop[1];
-    if (wrapped || passed) this.turn(this.wrap(position + LATE * this.tempo, position), currentFrame + LATE);
-    else stretch.loop = loop && position < loop[1] ? loop : null;
+    const inside = loop && position < loop[1] + (voice.moving ? JUST * sampleRate : 0);
+    const passed = inside && stretch.head > loop[1];
+    const then = this.wrap(position + LATE * this.tempo, inside ? loop[0] : position);
+    if (wrapped || passed) this.turn(then, currentFrame + LATE);
+    else stretch.loop = inside ? loop : null;
   }
 
   /** Where playing on comes to with the loop. @param {number} position @param {number} from */

@@ -4,6 +4,7 @@
 export const SCALE = 1 / 16384;
 export const FADE = 256; // samples: every start, stop and jump of the playhead fades over 6 ms
 const SLOW = 8820; // samples that it takes from an original to its stems
+export const JUST = 2; // seconds by which the playhead may have passed the end of a loop that is closed at what is heard
 export const REPORT = 1024; // samples between two reports to the page
 
 /** A gain that glides to its target in about 15 ms, so that no fader clicks; more slowly from an original to its stems. */

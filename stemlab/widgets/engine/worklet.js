@@ -1,10 +1,9 @@
 // The audio thread: one `stemlab-mixer` plays and mixes all stems of a song, one `stemlab-limiter` is the
 // master.
 
-import { FADE, Glide, REPORT, SCALE, Tape } from "./tape.js";
+import { FADE, Glide, JUST, REPORT, SCALE, Tape } from "./tape.js";
 
 const LEAD = 1536; // samples before an original in which the gains glide to 1
-const JUST = 2; // seconds by which the head may have passed the end of a loop that is closed at what is heard
 
 /** A reader of the tape with its own fade: 0 is silent and stands still. */
 class Head {
