@@ -64,6 +64,16 @@ player.vocals = 0
 player.seek(5)
 player.play()
 """
+# One block is separated, from 4.1 s on, and five, from 5.9 s on.
+PATCHES = """
+from stemlab.library.store import BLOCK
+for start, stop in (11 * BLOCK, 12 * BLOCK), (16 * BLOCK, 21 * BLOCK):
+    quarter = player.track.read(start, stop - start)[0] / 4
+    player.track.write(start, np.stack([quarter] * 4), since=start, state=2)
+player.vocals = 0
+player.seek(3)
+player.play()
+"""
 # Milliseconds from a click on Play until something leaves the player.
 PLAY = """([id, button]) => new Promise((done) => {
   const { output, context } = stemlab.players.get(id);
@@ -148,6 +158,20 @@ def test_a_leap_out_of_what_is_separated(ready: Notebook, kind: str) -> None:
     sound = ready.record(name, 3)
     assert loudness(sound) == pytest.approx(1, rel=0.01)
     assert loudness(sound[: RATE // 8]) == pytest.approx(0.75, rel=0.01)
+    ready.run("player.pause(); gate.set(); shown.close()")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stems_that_would_not_last_are_not_begun(ready: Notebook, kind: str) -> None:
+    """What is separated comes in blocks; the voice does not leave and return with each."""
+    name = show(ready, kind)
+    ready.run(PATCHES)
+    ready.wait(f"stemlab.players.get('{name}').now() > 3.2")
+    sound = ready.record(name, 5)[:, 0]
+    pieces = np.abs(sound[: len(sound) // 882 * 882]).reshape(-1, 882).max(1) / AMPLITUDE
+    stems = np.flatnonzero(pieces < 0.9)  # 20 ms each
+    assert np.all(np.diff(stems) == 1)
+    assert len(stems) > 50
     ready.run("player.pause(); gate.set(); shown.close()")
 
 

@@ -116,7 +116,9 @@ class Stretch {
       const left = this.loop && this.head < this.loop[1] ? this.loop[1] - this.head : Infinity;
       const part = Math.min(count - done, left);
       this.#copy(this.head, part, done);
-      if (this.tape.raw(this.head, this.head + part)) this.separate = this.fed + part;
+      // Stems that would not last a block are not begun: an original goes on.
+      const looked = Math.min(left, this.raw ? part + this.tape.block : part);
+      if (this.tape.raw(this.head, this.head + looked)) this.separate = this.fed + part;
       done += part;
       this.head += part;
       this.fed += part;

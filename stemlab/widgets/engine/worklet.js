@@ -55,6 +55,7 @@ class Mixer extends AudioWorkletProcessor {
     this.startFrame = 0;
     this.starved = true;
     this.heard = false; // something sounded since the last play or seek: a gap is an underrun
+    this.raw = false; // an original is heard
     this.underruns = this.seeks = 0;
     this.alive = true;
     /** @type {[number, number] | null} */
@@ -139,12 +140,13 @@ class Mixer extends AudioWorkletProcessor {
     return tape.has(position, b) && tape.has(a, a + stop - b);
   }
 
-  /** Whether what is played now or within LEAD is not separated yet. */
-  get raw() {
+  /** Whether something of the next `count` samples in playing order is not separated yet. @param {number} count */
+  original(count) {
     const { head: { position }, loop, tape } = this;
-    const stop = position + LEAD;
+    const stop = position + count;
     if (!loop || position >= loop[1] || stop <= loop[1]) return tape.raw(position, stop);
-    return tape.raw(position, loop[1]) || tape.raw(loop[0], loop[0] + stop - loop[1]);
+    const [a, b] = loop;
+    return tape.raw(position, b) || tape.raw(a, Math.min(b, a + stop - b));
   }
 
   /** Lets the head go or stops it, according to what is on the tape. @param {number} count */
@@ -188,9 +190,10 @@ class Mixer extends AudioWorkletProcessor {
     if (this.coming) this.change(this.coming, left.length);
     const waits = currentFrame + left.length <= this.startFrame;
     if (this.playing && !waits) this.feed(left.length);
-    const { raw } = this;
+    // Stems that would not last a block are not begun: an original goes on.
+    this.raw = this.original(LEAD + (this.raw ? this.tape.block : 0));
     for (let i = 0; i < left.length; i++) {
-      for (const channel of this.channels) channel.glide(raw);
+      for (const channel of this.channels) channel.glide(this.raw);
       for (const ghost of this.ghosts) {
         this.read(ghost, left, right, i);
         ghost.advance();
