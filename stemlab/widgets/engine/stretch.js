@@ -389,16 +389,15 @@ class DeckProcessor extends AudioWorkletProcessor {
    */
   setLoop(loop) {
     this.loop = loop;
-    const { now: voice, target } = this;
-    if (this.turning) return this.turn(target.position, target.at);
+    if (this.turning) return this.turn(this.target.position, this.target.at);
+    const voice = this.now;
     if (!voice) return;
     const { position } = voice.locate();
     const { stretch } = voice;
-    const wrapped = stretch.splices.length > 1;
     const inside = loop && position < loop[1] + (voice.moving ? JUST * sampleRate : 0);
     const passed = inside && stretch.head > loop[1];
-    const then = this.wrap(position + LATE * this.tempo, inside ? loop[0] : position);
-    if (wrapped || passed) this.turn(then, currentFrame + LATE);
+    if (stretch.splices.length > 1 || passed)
+      this.turn(this.wrap(position + LATE * this.tempo, inside ? loop[0] : position), currentFrame + LATE);
     else stretch.loop = inside ? loop : null;
   }
 
