@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,15 +123,30 @@ def bss_eval(
         If museval is not installed.
     """
     need("museval", "SIR and SAR need museval", "research")
-    from museval.metrics import bss_eval as museval_v4
-
     heard = [i for i, pair in enumerate(zip(references, estimates, strict=True)) if _audible(*pair)]
     scores = [dict.fromkeys(BSS, float("nan")) for _ in references]
     if heard:
-        *windows, _ = museval_v4(references[heard], estimates[heard], window=rate, hop=rate)
+        measured = museval_metrics().bss_eval
+        *windows, _ = measured(references[heard], estimates[heard], window=rate, hop=rate)
         for i, values in zip(heard, np.stack(windows, 1), strict=True):
             scores[i] = {name: _median(v) for name, v in zip(BSS, values, strict=True)}
     return scores
+
+
+@cache
+def museval_metrics() -> Any:
+    """Return museval's module of measures, without the package around it.
+
+    On import the package looks for the program ffmpeg, which the measures do not need, and fails
+    where there is none.
+    """
+    package = find_spec("museval")
+    found = PathFinder.find_spec("metrics", package.submodule_search_locations if package else [])
+    if found is None or found.loader is None:
+        raise ImportError("museval has no module metrics")
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
 def _audible(*signals: NDArray[Any]) -> bool:
