@@ -62,7 +62,7 @@ forge: .venv/dev
 	$(BIN)/python models/forge/music/gather.py --data "$(DATA)" .cache/pool .cache/validation
 	$(BIN)/python models/forge/four_stems/spleeter_encoders.py .cache/encoders.npz
 	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/run --encoders .cache/encoders.npz
-	$(BIN)/python models/forge/stemlab_4.py "$$(ls .cache/run/weights-*.npz | tail -1)" .cache/pool .cache/validation
+	$(BIN)/python models/forge/stemlab_4.py "$$(ls .cache/run/weights-*.npz | tail -1)" "$(DATA)" .cache/pool .cache/validation
 	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/live
 	$(BIN)/python models/forge/stemlab_4_live.py stemlab-4-live "$$(ls .cache/live/weights-*.npz | tail -1)" .cache/validation
 	$(BIN)/python models/forge/four_stems/grow.py stemlab-4-live stemlab-4-live-100 .cache/pool "$$(ls .cache/live/weights-*.npz | tail -1)" .cache/grown.npz

@@ -1,9 +1,9 @@
 """Make `stemlab-4` and `stemlab-4-fast` from trained weights: convert, measure, install.
 
-    python models/forge/stemlab_4.py WEIGHTS.npz POOL VALIDATION
+    python models/forge/stemlab_4.py WEIGHTS.npz DATA POOL VALIDATION
 
-WEIGHTS is what `four_stems/train.py` kept, POOL what it learnt from, VALIDATION the songs that
-`music/gather.py` held back.
+WEIGHTS is what `four_stems/train.py` kept, DATA and POOL what it learnt from, VALIDATION the songs
+that `music/gather.py` held back.
 Spleeter's checkpoint is fetched as for `spleeter_2stems.py`. Needs the extra `forge`.
 """
 
@@ -41,13 +41,13 @@ SOURCES = {
     "stemlab-4": "models/forge/four_stems; vocals and encoders: Spleeter 2 stems 1.4.0",
     FAST: "models/forge/four_stems; encoders: Spleeter 2 stems 1.4.0",
 }
-VERSIONS = {"stemlab-4": "1.4.0", FAST: "1.3.0"}
+VERSIONS = {"stemlab-4": "1.5.0", FAST: "1.3.0"}
 PRECISION = "int8"
 
 
-def main(weights: Path, pool: Path, validation: Path) -> None:
+def main(weights: Path, data: Path, pool: Path, validation: Path) -> None:
     """Make, measure and install."""
-    convert(weights, pool)
+    convert(weights, data, pool)
     songs = read(validation)
     for name in VERSIONS:
         exact = measured(name, "float32", songs)
@@ -75,10 +75,13 @@ def keep_exact(facts: dict[str, Any]) -> None:
     install(made.rename(made.with_stem(card["name"])), MODELS, card)
 
 
-def convert(weights: Path, pool: Path) -> None:
+def convert(weights: Path, data: Path, pool: Path) -> None:
     """Write both networks in both precisions, apart: tflite-runtime cannot live with TensorFlow."""
+    sharper = WORK / "sharper.npz"
+    WORK.mkdir(parents=True, exist_ok=True)
     for script, *arguments in (
-        ("graphs.py", weights, WORK),
+        ("sharpen.py", weights, data, sharper),
+        ("graphs.py", weights, sharper, WORK),
         ("fast_graph.py", weights, pool, WORK),
     ):
         command = [sys.executable, str(FORGE / "four_stems" / script), *map(str, arguments)]

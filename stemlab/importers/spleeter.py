@@ -260,7 +260,7 @@ def _graph(design: Design, checkpoint: Any, frames: int) -> Any:
     count = len(design.stems)
     magnitude = keras.Input(batch_shape=(1, frames, BINS, 2), name="magnitude")
     outputs = [
-        ops.depth_to_space(unet(magnitude, checkpoint, stem, elu=design.elu)[0], 4)
+        ops.depth_to_space(_unet(magnitude, checkpoint, stem, elu=design.elu), 4)
         for stem in range(count)
     ]
     shares = _softmax(outputs) if design.softmax else [ops.sigmoid(output) for output in outputs]
@@ -280,7 +280,7 @@ def _softmax(outputs: list[Any]) -> list[Any]:
     return [power / total for power in powers]
 
 
-def unet(magnitude: Any, checkpoint: Any, stem: int, *, elu: bool) -> tuple[Any, list[Any]]:
+def _unet(magnitude: Any, checkpoint: Any, stem: int, *, elu: bool) -> Any:
     """Build the U-Net of one stem, filled from a checkpoint.
 
     Skips are taken before the norm, and the deepest level has neither norm nor activation: the
@@ -300,18 +300,14 @@ def unet(magnitude: Any, checkpoint: Any, stem: int, *, elu: bool) -> tuple[Any,
 
     Returns
     -------
-    tuple
-        Its output before sigmoid or softmax, as 4 × 4 blocks [1, T/4, F/4, 32], and what leaves the
-        norm of each of the encoder's first five levels, the finest first.
+    Its output before sigmoid or softmax, as 4 × 4 blocks [1, T/4, F/4, 32].
     """
     from keras import ops
 
     layers = _Layers(checkpoint, stem, elu=elu)
     skips = [layers.strided(ops.space_to_depth(magnitude, 2))]
-    normed = []
     for level in range(1, 6):
         x = layers.norm(skips[-1])
-        normed.append(x)
         x = ops.elu(x) if elu else ops.leaky_relu(x, 0.2)
         skips.append(layers.convolution(x, f"down{level}"))
     layers.skip_norm()
@@ -320,7 +316,7 @@ def unet(magnitude: Any, checkpoint: Any, stem: int, *, elu: bool) -> tuple[Any,
     for level in (4, 3, 2, 1, 0):
         x = ops.depth_to_space(layers.transposed(seen), 2)
         seen = {f"skip{level}": skips.pop(), f"below{level}": x}
-    return layers.dilated(layers.twice_transposed(seen)), normed
+    return layers.dilated(layers.twice_transposed(seen))
 
 
 class _Layers:

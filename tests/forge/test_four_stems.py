@@ -16,6 +16,7 @@ from four_stems import average, live_network, measure
 from four_stems.mixtures import TAUGHT, Grid, Mixtures, sides_swapped
 from four_stems.network import BINS, CELLS, STEMS, to_blocks
 from music.pool import REST, write_song
+from sounds import encode
 
 from stemlab import demo
 from stemlab.importers import spleeter
@@ -82,6 +83,14 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_song(folder, "demo", "whole", stems, "CC0")
     both = stems.pop("bass") + stems.pop("other")
     write_song(folder, "demo", "merged", {**stems, "bass+other": both}, "CC0")
+    return folder
+
+
+def data(folder: Path) -> Path:
+    """Write the demo song as one of those that the voice's mask is learnt from; return `folder`."""
+    song = folder / "real" / "zmij" / "demo" / "mixture.opus"
+    song.parent.mkdir(parents=True)
+    encode(song, load(demo.path()).samples, 48_000, "libopus")
     return folder
 
 
@@ -223,7 +232,9 @@ def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None
     assert lines[1]["loss"] < lines[0]["loss"]
 
     weights = learnt / f"weights-{2 * STEPS:06}.npz"
-    run("graphs.py", weights, tmp_path)
+    sharper = tmp_path / "sharper.npz"
+    run("sharpen.py", weights, data(tmp_path / "data"), sharper, "--steps", 8, "--examples", 2)
+    run("graphs.py", weights, sharper, tmp_path)
     run("fast_graph.py", weights, pool, tmp_path, 2)
     check_network(tmp_path / "int8" / "stemlab-4.tflite", "stemlab-4")
     exact, quick = (

@@ -23,13 +23,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers, ops
+from keras import ops
 from spleeter_2stems import checkpoint
 
 from four_stems import network, stand_in
 from four_stems.graphs import FRAMES, apart, load, quantise, times, write
 from four_stems.spleeter_encoders import read_encoders
-from stemlab.importers import polyphase
+from four_stems.voice import convolved, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,28 +59,14 @@ def light(encoders: Sequence[network.Encoder], trained: Any, stand: tuple[Any, A
     magnitude = keras.Input(batch_shape=(1, FRAMES, network.BINS, 2), name="magnitude")
     blocks = ops.space_to_depth(magnitude, 2)
     own = keras.Model(trained.input, trained.get_layer("own0").output)(magnitude)
-    skips = [level for encoder in encoders for level in _encode(blocks, encoder)]
-    x = _decoder(trained)([own, _convolved(own, *stand), *skips])
+    skips = [
+        level
+        for name, encoder in zip(("voice", "rest"), encoders, strict=True)
+        for level in encode(blocks, encoder, name, LOUDEST)[1][1:]
+    ]
+    x = _decoder(trained)([own, convolved(own, "features0", *stand), *skips])
     logits = _steady_logits(x, blocks, *trained.get_layer("masks").get_weights())
     return keras.Model(magnitude, {"masks": _masks(logits)})
-
-
-def _encode(blocks: Any, encoder: network.Encoder) -> list[Any]:
-    """Return what leaves the norm of each level of one of Spleeter's encoders but the finest."""
-    x, activations = blocks, []
-    for level, (kernel, bias, *norm) in enumerate(encoder):
-        if level:
-            x = _convolved(x, kernel, bias, strides=2)
-        else:
-            x = _convolved(x, polyphase.strided(kernel), bias)
-        normed = layers.BatchNormalization(epsilon=1e-3)
-        x = normed(x)
-        normed.set_weights(norm)
-        activations.append(x)
-        x = ops.leaky_relu(x, 0.2)
-        if not level:
-            x = ops.minimum(x, LOUDEST)
-    return activations[1:]
 
 
 def _decoder(trained: Any) -> Any:
@@ -102,7 +88,7 @@ def _steady_logits(x: Any, blocks: Any, kernel: Any, bias: Any) -> Any:
     middle, side = np.repeat([[1, 0], [0, 1]], STEMS, axis=1)
     free = ops.minimum(apart(blocks, len(places)), 1)
     gates = times(free, np.kron(places, side)) + np.tile(middle, len(places)).astype("float32")
-    parts = _convolved(x, kernel @ to_middle, bias @ to_middle)
+    parts = convolved(x, "masks", kernel @ to_middle, bias @ to_middle)
     slope, offset = SOFTENED
     return times(parts * gates, slope * to_ears) + offset
 
@@ -113,14 +99,6 @@ def _masks(logits: Any) -> Any:
     total = times(powers, np.kron(np.eye(network.CELLS), np.ones((STEMS, STEMS)))) + SILENT
     cells = ops.depth_to_space(powers / total, 2)
     return ops.reshape(cells, (1, -1, network.BINS, 2, STEMS))
-
-
-def _convolved(x: Any, kernel: Any, bias: Any, strides: int = 1) -> Any:
-    """Convolve with given weights."""
-    layer = layers.Conv2D(kernel.shape[-1], kernel.shape[0], strides, "same")
-    y = layer(x)
-    layer.set_weights([kernel, bias])
-    return y
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The inference graph of stemlab-4, from trained weights to `.tflite`.
 
-    python models/forge/four_stems/graphs.py WEIGHTS.npz FOLDER
+    python models/forge/four_stems/graphs.py WEIGHTS.npz SHARPER.npz FOLDER
 
 writes stemlab-4.tflite to FOLDER/float32 and, convolving int8 numbers, to FOLDER/int8.
-WEIGHTS is what `train.py` kept.
+WEIGHTS is what `train.py` kept, SHARPER what `sharpen.py` wrote.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -22,7 +22,7 @@ import tensorflow as tf
 from keras import ops
 from spleeter_2stems import checkpoint
 
-from four_stems import network
+from four_stems import network, voice
 from four_stems.spleeter_encoders import read_encoders
 from four_stems.train import load_weights
 from stemlab.importers import spleeter
@@ -34,16 +34,39 @@ FRAMES = spleeter.FRAMES
 SIZE = network.CELLS * len(network.STEMS)
 SMALLEST_KERNEL = 2_000  # weights; of those that convolve int8, the others are soon done
 # Of Spleeter's, those that lose by steps of 8 bits, on instrumental music above all.
-EXACT = r"unet\d_(down[123]|below[0-4]|skip0|masks)"
+EXACT = r"voice_(down[12]|below0|skip0|masks)|rest_down1"
 # Where the ears' levels differ by more than this share of their sum, masks of both may differ.
 CENTRE = 0.2
 
 
-def main(weights: str, folder: str) -> None:
+class Heard(NamedTuple):
+    """What is known of a magnitude before masks are made of it, in blocks.
+
+    Attributes
+    ----------
+    magnitude
+        The input.
+    last
+        Our decoder's last features.
+    logits
+        What it makes of them, for each stem.
+    ours, theirs
+        The logits of the voice: our decoder's and those of Spleeter's U-Net.
+    """
+
+    magnitude: Any
+    last: Any
+    logits: Any
+    ours: Any
+    theirs: Any
+
+
+def main(weights: str, sharper: str, folder: str) -> None:
     """Write the network in both precisions."""
     reader = tf.train.load_checkpoint(str(checkpoint()))
     trained = load(reader, Path(weights))
-    exact = tf.lite.TFLiteConverter.from_keras_model(best(reader, trained)).convert()
+    graph = best(heard(reader, trained), voice.sharper(Path(sharper)))
+    exact = tf.lite.TFLiteConverter.from_keras_model(graph).convert()
     write(Path(folder, "float32", "stemlab-4.tflite"), exact)
     write(Path(folder, "int8", "stemlab-4.tflite"), quantise(exact, EXACT))
 
@@ -77,23 +100,31 @@ def quantise(exact: bytes, but: str = "$^") -> bytes:
     return bytes(work.quantize().quantized_model)
 
 
-def best(reader: Any, trained: Any) -> Any:
-    """Return the vocals of Spleeter's whole U-Nets, and our split of what they leave."""
-    magnitude, outputs, logits = _heard(reader, trained)
-    vocals = _vocals(magnitude, outputs)
-    powers = softened(logits)
+def best(known: Heard, sharper: Any) -> Any:
+    """Return the voice of Spleeter's U-Net, and our split of what it leaves."""
+    vocals = ops.sigmoid(sharper([known.last, known.theirs, known.ours]))
+    powers = softened(known.logits)
     shares = powers / network.total(powers, (1, 2, 3))
     masks = _spread(vocals, (0,)) + _spread(1 - vocals, (1, 2, 3)) * shares
-    return keras.Model(magnitude, {"masks": _cells(masks, magnitude)})
+    return keras.Model(known.magnitude, {"masks": _cells(masks, known.magnitude)})
 
 
-def _heard(reader: Any, trained: Any) -> tuple[Any, Any, Any]:
-    """Return the input, what Spleeter's U-Nets say of it, and our decoder's logits."""
+def heard(reader: Any, trained: Any) -> Heard:
+    """Return what Spleeter's U-Net of the voice and our decoder say of a magnitude."""
     magnitude = keras.Input(batch_shape=(1, FRAMES, network.BINS, 2), name="magnitude")
-    nets = [spleeter.unet(magnitude, reader, stem, elu=False) for stem in range(2)]
-    outputs = [output for output, _ in nets]
-    activations = [level for _, levels in nets for level in levels]
-    return magnitude, outputs, _decoder(trained)([magnitude, *activations])
+    blocks = ops.space_to_depth(magnitude, 2)
+    encoders = zip(read_encoders(reader), ("voice", "rest"), strict=True)
+    (skips, normed), (_, beside) = (voice.encode(blocks, *encoder) for encoder in encoders)
+    last, logits = _decoder(trained)([magnitude, *normed, *beside])
+    of_voice = np.eye(len(network.STEMS))[:, :1]
+    theirs = ops.depth_to_space(voice.decode(skips, normed[-1], reader), 4)
+    return Heard(
+        magnitude,
+        last,
+        logits,
+        ours=times(logits, np.kron(np.eye(network.CELLS), of_voice)),
+        theirs=ops.space_to_depth(theirs, 2),
+    )
 
 
 def softened(logits: Any) -> Any:
@@ -102,22 +133,18 @@ def softened(logits: Any) -> Any:
     return share * ops.sqrt(share) + network.EPSILON
 
 
-def _vocals(magnitude: Any, outputs: Any) -> Any:
-    """Return Spleeter's ratio mask of the vocals, in blocks; see `spleeter.convert`."""
-    shares = [ops.sigmoid(ops.depth_to_space(output, 4)) for output in outputs]
-    powers = [ops.square(share * magnitude) for share in shares]
-    mask = (powers[0] + spleeter.EPSILON / 2) / (powers[0] + powers[1] + spleeter.EPSILON)
-    return ops.space_to_depth(mask, 2)
-
-
 def _decoder(trained: Any) -> Any:
-    """Return the trained decoder alone, from magnitude and the encoders' activations."""
+    """Return the trained decoder alone, from magnitude and the encoders' activations.
+
+    It gives its last features and the logits of the masks.
+    """
     activations = [
         trained.get_layer(f"encoder{stem}_norm{level}").output
         for stem in range(2)
         for level in range(network.LEVELS)
     ]
-    return keras.Model([trained.input, *activations], trained.get_layer("masks").output)
+    masks = trained.get_layer("masks")
+    return keras.Model([trained.input, *activations], [masks.input, masks.output])
 
 
 def steady(masks: Any, magnitude: Any, cells: int) -> Any:

@@ -126,7 +126,7 @@ def vectors(shipped: list[tuple[str, Arrays]], kind: str) -> Arrays:
 
 
 def read(name: str) -> Iterator[tuple[str, Arrays]]:
-    """Yield what is computed up to our last sigmoid: operation and constants."""
+    """Yield what is computed up to our sigmoid, the first: operation and constants."""
     plain = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = tf.lite.Interpreter(
         str(MODELS / f"{name}.tflite"), experimental_op_resolver_type=plain
@@ -134,7 +134,7 @@ def read(name: str) -> Iterator[tuple[str, Arrays]]:
     interpreter.allocate_tensors()
     operations = interpreter._get_ops_details()  # noqa: SLF001 no public way
     made = {output for each in operations for output in each["outputs"]}
-    last = max(i for i, each in enumerate(operations) if each["op_name"] == "LOGISTIC")
+    last = next(i for i, each in enumerate(operations) if each["op_name"] == "LOGISTIC")
     scales = {
         each["index"]: each["quantization_parameters"]["scales"]
         for each in interpreter.get_tensor_details()
