@@ -34,7 +34,7 @@ FRAMES = spleeter.FRAMES
 SIZE = network.CELLS * len(network.STEMS)
 SMALLEST_KERNEL = 2_000  # weights; of those that convolve int8, the others are soon done
 # Of Spleeter's, those that lose by steps of 8 bits, on instrumental music above all.
-EXACT = r"voice_(down[12]|below0|skip0|masks)|rest_down1"
+EXACT = r"voice_(down[123]|below0|skip0|masks)|rest_down1"
 # Where the ears' levels differ by more than this share of their sum, masks of both may differ.
 CENTRE = 0.2
 
