@@ -67,6 +67,26 @@ blocks = np.reshape(model(magnitude[None]), (len(magnitude) // 2, 512, 2, 2, 2, 
 np.save(folder + "/masks.npy", blocks.swapaxes(1, 2).reshape(*magnitude.shape, 4))
 """
 
+VOICE = """
+import sys
+import keras
+import numpy as np
+import tensorflow as tf
+from four_stems import voice
+from four_stems.spleeter_encoders import read_encoders
+from spleeter_2stems import checkpoint
+from stemlab.importers import spleeter
+reader = tf.train.load_checkpoint(str(checkpoint()))
+magnitude = keras.Input(batch_shape=(1, 256, 1024, 2))
+blocks = keras.ops.space_to_depth(magnitude, 2)
+skips, normed = voice.encode(blocks, read_encoders(reader)[0], "voice")
+ours = voice.decode(skips, normed[-1], reader)
+theirs = spleeter._unet(magnitude, reader, 0, elu=False)
+noise = np.random.default_rng(0).gamma(0.5, 10, magnitude.shape).astype(np.float32)
+noise[:, :100] = 0
+np.savez(sys.argv[1], *keras.Model(magnitude, [ours, theirs])(noise))
+"""
+
 
 def run(script: str, *arguments: object) -> None:
     """Run a script of the forge apart: beside TensorFlow tflite-runtime cannot load a model."""
@@ -242,6 +262,18 @@ def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None
         for precision in ("float32", "int8")
     )
     assert np.abs(exact - quick).mean() < 0.15 * exact.std()
+
+
+def test_the_voice_is_spleeters_but_in_corners(tmp_path: Path) -> None:
+    file = tmp_path / "logits.npz"
+    command = [sys.executable, "-c", VOICE, str(file)]
+    quiet = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run(command, env=os.environ | quiet | {"PYTHONPATH": str(FORGE.parent)}, check=True)
+    with np.load(file) as stored:
+        ours, theirs = (logits[0] for logits in stored.values())
+    reach = 20  # blocks: 80 frames, 80 bins
+    for inside in ((slice(reach, -reach), slice(None)), (slice(None), slice(reach, -reach))):
+        np.testing.assert_allclose(ours[inside], theirs[inside], atol=1e-4 * np.abs(theirs).max())
 
 
 def test_shipped_weights_come_back(pool: Path, tmp_path: Path) -> None:
