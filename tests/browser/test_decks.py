@@ -266,7 +266,9 @@ def test_a_loop_whose_end_is_about_to_be_heard(notebook: Notebook, names: Names)
     notebook.evaluate(AT, [names.a, a + 0.49, press("Loop 1 A")])
     times = clicks(notebook.record(names.a, 4)[:, 0])
     np.testing.assert_allclose(np.diff(times), 0.5, atol=0.002)
-    assert a <= now(notebook, names.a) <= a + 0.5
+    # The page tells where the ear is from the last report, which is ahead of it: for a moment
+    # around each turn that lies outside the loop.
+    assert a - 0.1 <= now(notebook, names.a) <= a + 0.6
 
 
 def test_a_loop_is_ended_while_a_jump_is_on_its_way(notebook: Notebook, names: Names) -> None:
