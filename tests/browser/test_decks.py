@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -266,9 +267,29 @@ def test_a_loop_whose_end_is_about_to_be_heard(notebook: Notebook, names: Names)
     notebook.evaluate(AT, [names.a, a + 0.49, press("Loop 1 A")])
     times = clicks(notebook.record(names.a, 4)[:, 0])
     np.testing.assert_allclose(np.diff(times), 0.5, atol=0.002)
-    # The page tells where the ear is from the last report, which is ahead of it: for a moment
-    # around each turn that lies outside the loop.
-    assert a - 0.1 <= now(notebook, names.a) <= a + 0.6
+    assert a <= now(notebook, names.a) <= a + 0.5
+
+
+def test_the_playhead_stays_in_its_loop(notebook: Notebook, names: Names) -> None:
+    """Also where the last report is on the other side of a turn."""
+    play(notebook, names, "a")
+    click(notebook, "Loop 1 A")
+    true(notebook, "desk.a.loop")
+    a, b = json.loads(notebook.run("print(list(desk.a.loop))"))
+    turns = f"""async () => {{
+        const deck = stemlab.players.get("{names.a}"), places = [];
+        await new Promise((done) => setTimeout(done, 1500));
+        for (const until = performance.now() + 3000; performance.now() < until; ) {{
+            places.push(deck.now());
+            await new Promise((done) => setTimeout(done, 2));
+        }}
+        return places;
+    }}"""
+    places = np.array(notebook.page.evaluate(turns))
+    assert len(places) > 50
+    assert (np.diff(places) < 0).sum() > 2
+    assert places.min() >= a
+    assert places.max() <= b
 
 
 def test_a_loop_is_ended_while_a_jump_is_on_its_way(notebook: Notebook, names: Names) -> None:

@@ -108,6 +108,8 @@ export class Deck {
   #lastNews = performance.now();
   /** @type {[number, number] | null} */
   #loop = null;
+  /** Whether the playhead has come round in the loop. */
+  #round = false;
 
   /**
    * @param {AudioContext} context @param {Song} song
@@ -136,6 +138,7 @@ export class Deck {
     // What the mixer said before it heard of the last seek is of a place that was left.
     const late = news.seeks < this.#seeks;
     if (news.ended) return this.#end(late);
+    if (!late && news.position < this.report.position) this.#round = true;
     this.report = late ? { ...news, position: this.report.position, moving: false } : news;
     this.#fill();
     this.onreport();
@@ -177,6 +180,7 @@ export class Deck {
     const { length, rate } = this.song;
     const position = Math.round(Math.min(Math.max(seconds * rate, 0), length));
     this.report = { ...this.report, position, moving: false };
+    this.#round = false;
     this.#seeks++;
     this.mixer.port.postMessage({ seek: position, at });
     this.renew();
@@ -186,6 +190,7 @@ export class Deck {
   loop(span) {
     const { rate } = this.song;
     this.#loop = span && [Math.round(span[0] * rate), Math.round(span[1] * rate)];
+    this.#round = false;
     this.mixer.port.postMessage({ loop: this.#loop });
     this.renew();
   }
@@ -205,7 +210,18 @@ export class Deck {
     if (!moving) return position / rate;
     const latency = (this.context.outputLatency || this.context.baseLatency) + LOOKAHEAD / rate;
     const passed = this.context.currentTime - frame / this.context.sampleRate - latency;
-    return Math.max(0, position / rate + Math.min(passed, 0.3) * (this.report.tempo ?? 1));
+    const heard = position + Math.min(passed, 0.3) * rate * (this.report.tempo ?? 1);
+    return Math.max(0, this.#folded(heard)) / rate;
+  }
+
+  /** Where it is in the loop: the last report may be on the other side of a turn. @param {number} heard sample */
+  #folded(heard) {
+    const { position } = this.report;
+    if (!this.#loop || position >= this.#loop[1]) return heard;
+    const [a, b] = this.#loop;
+    const before = this.#round && position >= a && heard < a;
+    if (heard < b && !before) return heard;
+    return a + ((((heard - a) % (b - a)) + (b - a)) % (b - a));
   }
 
   /** Seconds that can be played without another block. @param {boolean} whole as stems */
