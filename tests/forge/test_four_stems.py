@@ -244,7 +244,7 @@ def test_loss_adds_what_the_song_cannot_tell_apart(tmp_path: Path) -> None:
 def test_training_learns_resumes_and_exports(pool: Path, tmp_path: Path) -> None:
     encoders, learnt = tmp_path / "encoders.npz", tmp_path / "run"
     run("spleeter_encoders.py", encoders)
-    settings = ("--encoders", encoders, "--batch", 4, "--rate", 0.004)
+    settings = ("--encoders", encoders, "--batch", 2, "--rate", 0.004)
     run("train.py", pool, learnt, "--steps", STEPS, *settings)
     run("train.py", pool, learnt, "--steps", 2 * STEPS, *settings)
     lines = [json.loads(line) for line in (learnt / "log.jsonl").read_text().splitlines()]

@@ -69,6 +69,7 @@ def compiled(model: Any, steps: int, rate: float) -> Any:
         use_ema=True,
         ema_momentum=1 - 10 / max(steps, 500),  # what came first is forgotten at the end
     )
+    optimiser.build(model.trainable_variables)  # else the first step is traced twice
     model.compile(optimizer=optimiser, loss=mask_loss, jit_compile=False)
     return model
 
