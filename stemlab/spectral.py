@@ -186,6 +186,13 @@ class Stft:
         np.divide(product, analysis, out=quotient, where=analysis > 0)
         return quotient.astype(np.float32)
 
+    @cached_property
+    def weight(self) -> NDArray[np.float32]:
+        """The synthesis window over what it overlaps to: sums of frames it weighs are the sound."""
+        overlap = np.resize(self._overlap, self.delay)
+        weight: NDArray[np.float32] = (self.synthesis_taper / overlap).astype(np.float32)
+        return weight
+
     def _made(self, length: int) -> NDArray[np.float64]:
         """Return the periodic window of a length."""
         if isinstance(self.window, str) and self.window in _USUAL:
@@ -285,29 +292,19 @@ class Synthesiser:
 
     def push(self, spectrum: NDArray[np.complexfloating[Any, Any]]) -> Samples:
         """Take [frames, bins, …]; return the samples that are final now, [n, …]."""
-        stft, frames = self._stft, len(spectrum)
-        final = [self._overlap_add(spectrum[i : i + BATCH]) for i in range(0, frames, BATCH)]
-        samples = np.concatenate(final or [np.zeros((0, *spectrum.shape[2:]), np.float32)])
+        stft, count = self._stft, len(spectrum)
+        rows = np.moveaxis(spectrum, 1, -1)
+        total = np.zeros((*rows.shape[1:-1], count * stft.hop + self._reach), np.float32)
+        if self._tail is not None:
+            total[..., : self._reach] = self._tail
+        for first in range(0, count, BATCH):
+            whole = scipy.fft.irfft(rows[first : first + BATCH], stft.n_fft)
+            frames = whole[..., -stft.delay :]
+            frames *= stft.weight
+            for start, frame in enumerate(frames, first):
+                total[..., start * stft.hop : start * stft.hop + stft.delay] += frame
+        self._tail = total[..., count * stft.hop :].copy()
+        samples = np.moveaxis(total[..., : count * stft.hop], -1, 0)
         skipped = min(self._skip, len(samples))
         self._skip -= skipped
-        return (
-            samples[skipped:] * self._normaliser(len(samples) // stft.hop, spectrum.ndim)[skipped:]
-        )
-
-    def _overlap_add(self, spectrum: NDArray[np.complexfloating[Any, Any]]) -> Samples:
-        stft, count = self._stft, len(spectrum)
-        whole = scipy.fft.irfft(np.moveaxis(spectrum, 1, -1), stft.n_fft)
-        frames = whole[..., -stft.delay :]
-        frames *= stft.synthesis_taper
-        total = np.zeros((*frames.shape[1:-1], count * stft.hop + self._reach), np.float32)
-        if self._tail is not None:
-            total[..., : self._reach] = np.moveaxis(self._tail, 0, -1)
-        for i in range(count):
-            total[..., i * stft.hop : i * stft.hop + stft.delay] += frames[i]
-        samples = np.moveaxis(total, -1, 0)
-        self._tail = samples[count * stft.hop :]
-        return samples[: count * stft.hop]
-
-    def _normaliser(self, hops: int, ndim: int) -> NDArray[np.float32]:
-        inverse = np.tile((1 / self._stft._overlap).astype(np.float32), hops)  # noqa: SLF001
-        return inverse.reshape(-1, *[1] * (ndim - 2))
+        return samples[skipped:]

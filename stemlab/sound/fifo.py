@@ -55,8 +55,9 @@ class Fifo(Generic[Scalar]):
         while count >= len(self._arrays[0]) and len(self._arrays) > 1:
             parts.append(self._arrays.popleft())
             count -= len(parts[-1])
-        parts.append(self._arrays[0][:count])
-        self._arrays[0] = self._arrays[0][count:]
+        if count or not parts:
+            parts.append(self._arrays[0][:count])
+            self._arrays[0] = self._arrays[0][count:]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
