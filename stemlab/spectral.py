@@ -188,7 +188,7 @@ class Stft:
 
     @cached_property
     def weight(self) -> NDArray[np.float32]:
-        """The synthesis window over what it overlaps to: sums of frames it weighs are the sound."""
+        """The synthesis window over the sum of the overlapped products of both, [synthesis]."""
         overlap = np.resize(self._overlap, self.delay)
         weight: NDArray[np.float32] = (self.synthesis_taper / overlap).astype(np.float32)
         return weight
