@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 REFERENCE = -18.0
 """LUFS that a song has with its ReplayGain."""
+FASTEST = 1000
+"""Beats a minute beyond which none are believed."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def _rhythm(kept: Any) -> Rhythm | None:
             "first_beat": float() | int() as first,
             "key": str(key),
             "confidence": float() | int() as confidence,
-        } if bpm >= 0 and all(map(math.isfinite, (bpm, first, confidence))):
+        } if 0 <= bpm <= FASTEST and abs(first) <= grid.FARTHEST and math.isfinite(confidence):
             rhythm = Rhythm(float(bpm), float(first), key, float(confidence), **_more(kept))
             with suppress(ValueError):
                 return rhythm if rhythm.camelot or not key else None

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     Knots: TypeAlias = Sequence[tuple[float, float]]
 
 
+MOST, FARTHEST, STEEPEST = 100_000, 1e6, 10
+"""Knots of a grid, their seconds, and even seconds for each, beyond which none is believed."""
+
+
 def even(knots: Knots, seconds: npt.ArrayLike) -> Floats:
     """Return when a click would play what the song plays at these seconds.
 
@@ -44,7 +48,10 @@ def uneven(knots: Knots, even: npt.ArrayLike) -> Floats:
 
 
 def is_grid(knots: object) -> bool:
-    """Tell whether something read from a file is a grid: two knots or more, or none."""
+    """Tell whether something read from a file is a grid: two knots or more, or none.
+
+    Nobody plays ten times as fast as a click, or ten times as slowly.
+    """
     try:
         pairs = np.asarray(knots, float)
     except (TypeError, ValueError, OverflowError):
@@ -52,7 +59,11 @@ def is_grid(knots: object) -> bool:
     if not pairs.size:
         return pairs.shape == (0,)
     shaped = pairs.ndim == 2 and pairs.shape[1] == 2 and len(pairs) > 1  # noqa: PLR2004
-    return bool(shaped and np.isfinite(pairs).all() and (np.diff(pairs, axis=0) > 0).all())
+    if not shaped or len(pairs) > MOST or not (np.abs(pairs) < FARTHEST).all():
+        return False
+    seconds, even = np.diff(pairs, axis=0).T
+    slow, fast = seconds / STEEPEST, seconds * STEEPEST
+    return bool((seconds > 0).all() and (slow <= even).all() and (even <= fast).all())
 
 
 def _same(times: npt.ArrayLike) -> Floats:

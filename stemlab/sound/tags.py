@@ -9,6 +9,8 @@ import io
 import json
 import os
 import struct
+import zlib
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _APE = {name: name for name in _ID3} | {"date": "year"}
 _PICTURE = "metadata_block_picture"
 _FRONT_COVER = 3
 _MOST_GAIN = 60  # dB; a tag that says more is damaged
+_LONGEST = 1000  # characters of a text that are taken
+_MOST = 16 << 20  # bytes of a note
 # How several artists of one song stand in one text.
 _AND = "; "
 
@@ -100,12 +104,22 @@ class _Bounded(io.BufferedReader):
 
 
 def _forgiving() -> contextlib.suppress:
-    """Have tags that are damaged end the reading without a word."""
-    import mutagen
+    """Have tags that are damaged, in whatever way, end the reading without a word.
 
-    return contextlib.suppress(
-        mutagen.MutagenError, OSError, ValueError, LookupError, struct.error, OverflowError
-    )
+    Frames of ID3 that are compressed count as damaged: mutagen makes room for all that they hold,
+    which may be a thousand times the file.
+    """
+    from mutagen.id3 import _frames
+
+    _frames.zlib = _REFUSING
+    return contextlib.suppress(Exception)
+
+
+def _refuse(_data: bytes) -> bytes:
+    raise zlib.error
+
+
+_REFUSING = SimpleNamespace(decompress=_refuse, error=zlib.error)
 
 
 def read_tags(path: Path) -> Tags:
@@ -159,24 +173,26 @@ def _joined(values: Iterable[object]) -> str:
 
 def _completed(tags: Tags, others: Tags) -> Tags:
     """Fill what tags leave empty from others."""
-    texts: dict[str, Any] = others.texts | tags.texts
+    texts: dict[str, Any] = {
+        name: text[:_LONGEST] for name, text in (others.texts | tags.texts).items()
+    }
     best = tags if tags.cover else others
     return Tags(**texts, cover=best.cover, cover_role=best.cover_role)
 
 
 def _from_ape(path: Path) -> Tags:
     """Read an APEv2 tag, which stands at a file's end beside any other."""
-    from mutagen.apev2 import APENoHeaderError, APEv2
+    from mutagen.apev2 import APEv2
 
-    try:
-        with _Bounded(io.FileIO(path)) as bounded:
-            tags: Any = APEv2(bounded)
-    except APENoHeaderError:
-        return Tags()
-    texts: dict[str, Any] = {name: _joined(tags[key]) for name, key in _APE.items() if key in tags}
-    fronts = [tags[key].value for key in ("Cover Art (Front)",) if key in tags]
-    # The picture stands behind its file name.
-    return Tags(**texts, cover=fronts[0].partition(b"\0")[2] if fronts else b"")
+    with _forgiving(), _Bounded(io.FileIO(path)) as bounded:
+        tags: Any = APEv2(bounded)
+        texts: dict[str, Any] = {
+            name: _joined(tags[key]) for name, key in _APE.items() if key in tags
+        }
+        fronts = [tags[key].value for key in ("Cover Art (Front)",) if key in tags]
+        # The picture stands behind its file name.
+        return Tags(**texts, cover=fronts[0].partition(b"\0")[2] if fronts else b"")
+    return Tags()
 
 
 def _with_picture(texts: dict[str, Any], pictures: Iterable[Any]) -> Tags:
@@ -356,7 +372,8 @@ def read_note(path: Path) -> dict[str, Any]:
 
     if not path.name.lower().endswith((".mp4", ".m4a")):
         return {}
-    with contextlib.suppress(RecursionError), _forgiving(), _Bounded(io.FileIO(path)) as bounded:
-        found = json.loads(bytes(MP4(bounded)[_NOTE][0]))
+    with _forgiving(), _Bounded(io.FileIO(path)) as bounded:
+        written = bytes(MP4(bounded)[_NOTE][0])
+        found = json.loads(written) if len(written) <= _MOST else {}
         return found if isinstance(found, dict) else {}
     return {}

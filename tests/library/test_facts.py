@@ -37,3 +37,8 @@ def test_a_note_of_before_there_were_metres_is_read() -> None:
 )
 def test_what_is_implausible_is_left_out(more: dict[str, Any]) -> None:
     assert Facts.read({"rhythm": OLD | more}).rhythm == Rhythm(120, 0.5, "A minor", 0.5)
+
+
+@pytest.mark.parametrize("odd", [{"bpm": 1e300}, {"bpm": 1001}, {"bpm": -1}, {"first_beat": 1e7}])
+def test_what_nobody_plays_is_not_believed(odd: dict[str, Any]) -> None:
+    assert Facts.read({"rhythm": OLD | odd}).rhythm is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
+import zlib
 from typing import TYPE_CHECKING
 
 import mutagen
@@ -108,6 +111,61 @@ def test_id3_goes_before_ape(tmp_path: Path) -> None:
     tags.update({"Title": "Altes", "Artist": "Anna"})
     tags.save(tmp_path / "x.mp3")
     assert read_tags(tmp_path / "x.mp3") == Tags("Lied", "Anna")
+
+
+def test_what_is_compressed_is_not_unpacked(tmp_path: Path) -> None:
+    save(tmp_path / "x.mp3", Audio(SOUND), Tags(artist="Wir"))
+    sound = (tmp_path / "x.mp3").read_bytes()
+    size = sum(byte << 7 * place for place, byte in enumerate(reversed(sound[6:10])))
+    frames = [
+        _frame(b"TIT2", zlib.compress(b"\x03" + b"A" * 60_000_000), 0x0008),
+        sound[10 : 10 + size],
+    ]
+    tag = b"".join(frames)
+    (tmp_path / "x.mp3").write_bytes(b"ID3\4\0\0" + _syncsafe(len(tag)) + tag + sound[10 + size :])
+    tracemalloc.start()
+    found = read_tags(tmp_path / "x.mp3")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.title, found.artist) == ("", "Wir")
+    assert peak < 5_000_000
+
+
+def _frame(name: bytes, data: bytes, flags: int) -> bytes:
+    return name + _syncsafe(len(data)) + struct.pack(">H", flags) + data
+
+
+def _syncsafe(number: int) -> bytes:
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def test_endless_texts_are_cut(tmp_path: Path) -> None:
+    save(tmp_path / "x.flac", Audio(SOUND), Tags("Lied " * 100_000, "Wir"))
+    assert read_tags(tmp_path / "x.flac") == Tags(("Lied " * 200), "Wir")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"), [("Title", 1), ("Artist", 2), ("Cover Art (Front)", 0)], ids=str
+)
+def test_ape_tags_of_an_odd_kind_do_not_cost_the_others(
+    tmp_path: Path, key: str, kind: int
+) -> None:
+    save(tmp_path / "x.mp3", Audio(SOUND), Tags("Lied", "Wir"))
+    ape = APEv2()
+    ape[key] = APEValue(b"odd" if kind == 1 else "odd", kind)
+    ape.save(tmp_path / "x.mp3")
+    assert read_tags(tmp_path / "x.mp3") == Tags("Lied", "Wir")
+
+
+def test_boxes_within_boxes_are_no_reason_to_refuse_a_song(tmp_path: Path) -> None:
+    stem_file(tmp_path / "x.stem.mp4", Tags("Lied"))
+    nested = b""
+    for _ in range(1500):
+        nested = struct.pack(">I4s", 8 + len(nested), b"moov") + nested
+    with (tmp_path / "x.stem.mp4").open("ab") as file:
+        file.write(nested)
+    assert len(load(tmp_path / "x.stem.mp4").samples) == 5000
+    assert read_tags(tmp_path / "x.stem.mp4") in (Tags(), Tags("Lied"))
 
 
 def test_a_disk_without_room_for_tags_is_no_matter_of_fitting(
