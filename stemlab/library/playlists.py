@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from xml.parsers import expat
@@ -19,6 +20,7 @@ SUFFIXES = (*M3U, REKORDBOX)
 
 _MOST = 64 << 20  # bytes of a playlist
 _SCHEME = "file://"
+_DRIVE = re.compile(r"^/(?=[A-Za-z]:)")  # in an address a slash stands before a drive
 
 
 def read(path: Path) -> list[Path]:
@@ -83,12 +85,14 @@ def _place(name: str, folder: Path) -> Path | None:
         address = urlsplit(name)
         if address.netloc not in ("", "localhost"):
             return None
-        name = unquote(address.path)
+        name = _DRIVE.sub("", unquote(address.path))
     elif "://" in name:
         return None
-    if "\0" in name:
+    name = name.replace("\\", "/")
+    # Windows would look for it in the net, and tell whoever answers who is asking.
+    if "\0" in name or name.startswith("//"):
         return None
-    return folder / name.replace("\\", "/")
+    return folder / name
 
 
 def write(path: Path, songs: Iterable[tuple[Path, str, float]]) -> None:

@@ -27,6 +27,21 @@ def test_m3u(tmp_path: Path, coding: str) -> None:
     assert playlists.read(path) == expected
 
 
+def test_songs_elsewhere_in_the_net_are_left_out(tmp_path: Path) -> None:
+    names = [r"\\evil.example\share\a.mp3", "//evil.example/share/a.mp3"]
+    names += [f"file://{host}//evil.example/share/a.mp3" for host in ("", "localhost")]
+    names += ["file://evil.example/a.mp3", "file:////evil.example/a.mp3", "smb://evil.example/a"]
+    path = tmp_path / "set.m3u8"
+    path.write_text("\n".join([*names, "here.mp3"]), encoding="utf-8")
+    assert playlists.read(path) == [tmp_path / "here.mp3"]
+
+
+def test_the_drive_of_an_address(tmp_path: Path) -> None:
+    path = tmp_path / "set.m3u8"
+    path.write_text("file://localhost/C:/Users/DJ/a%20b.mp3", encoding="utf-8")
+    assert playlists.read(path) == [tmp_path / "C:/Users/DJ/a b.mp3"]
+
+
 def test_rekordbox(tmp_path: Path) -> None:
     path = tmp_path / "collection.xml"
     path.write_text(REKORDBOX, encoding="utf-8")
