@@ -19,7 +19,7 @@ from unicodedata import category
 import typer
 from tqdm.auto import tqdm
 
-from stemlab.errors import AudioError, SettingError, StemlabError
+from stemlab.errors import AudioError, SettingError, StemlabError, told
 from stemlab.model import DEFAULT
 from stemlab.sound.unbroken import STOPS
 
@@ -194,9 +194,7 @@ def _in_turn(
             yield {"song": str(song)} | report(made, start)
         except Exception as error:  # noqa: BLE001 - one odd song does not stop the others
             _go_on()
-            known = isinstance(error, StemlabError)
-            said = str(error) if known else f"{song}: {type(error).__name__}: {error}"
-            yield {"song": str(song), "error": said}
+            yield {"song": str(song), "error": told(error, song)}
 
 
 def _together(

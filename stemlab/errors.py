@@ -35,6 +35,18 @@ class ClusterWarning(UserWarning):
     """Work goes on, but not as it should."""
 
 
+def told(error: Exception, thing: object) -> str:
+    """Return a sentence on any error that met a thing.
+
+    Examples
+    --------
+    >>> told(AudioError("a.wav: is empty"), "a.wav"), told(KeyError("b"), "b.wav")
+    ('a.wav: is empty', "b.wav: KeyError: 'b'")
+    """
+    known = isinstance(error, StemlabError)
+    return str(error) if known else f"{thing}: {type(error).__name__}: {error}"
+
+
 def need(module: str, said: str, extra: str) -> None:
     """Refuse to go on without a library that not everybody installs.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ADDING = Lock()
+_MOST = 64 << 20  # bytes of a note; what is larger, or has no end, is none
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -29,6 +30,8 @@ def read(path: Path) -> dict[str, Any]:
     ({}, {'bpm': 120})
     """
     try:
+        if not path.is_file() or path.stat().st_size > _MOST:
+            return {}
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}

@@ -50,8 +50,8 @@ def _below(folder: Path, seen: set[Path], links: list[Path]) -> Iterator[Path]:
         elif entry.is_dir():
             yield from _below(path, seen, links)
         elif (
-            _sounds(path)
-            and entry.is_file()
+            entry.is_file()  # before it is opened: a pipe would be waited for
+            and _sounds(path)
             and not _is_noted(entry.name, record)
             and real / entry.name not in seen
         ):

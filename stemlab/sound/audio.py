@@ -51,6 +51,9 @@ __all__ = [
 RATE = 44_100
 """Samples per second of everything inside stemlab."""
 
+LONGEST = 24 * 3600
+"""Seconds of a song: kilobytes of what is silent and compressed well may hold days."""
+
 # What soxr's filter rings, in output samples: starting so much earlier changes nothing above
 # -118 dB (measured from 1 to 768 kHz).
 _RINGING = 8192
@@ -224,9 +227,13 @@ def _counted(
     pieces: Iterable[Samples], path: Path, begin: int, source: Source
 ) -> Iterator[Samples]:
     """Pass pieces on, and tell if they end before the header says."""
-    end = begin
+    end, most = begin, LONGEST * source.rate
     for piece in pieces:
         end += len(piece)
+        if end > most:
+            raise AudioError(
+                f"{path}: goes on for more than {LONGEST // 3600} hours; cut it into parts"
+            )
         yield piece
     if not end:
         raise AudioError(f"{path}: has a header but contains no sound; copy or export it again")

@@ -139,7 +139,7 @@ def open_source(path: Path, stream: int = 0) -> Source:
     if begins in _SNDFILE:
         import soundfile
 
-        with contextlib.suppress(soundfile.LibsndfileError):
+        with contextlib.suppress(soundfile.LibsndfileError), _readable(path):
             return _ChainedSource(path) if begins == b"OggS" else _SndfileSource(path)
     return _LibavSource(path, stream)
 
@@ -156,14 +156,19 @@ def _check_file(path: Path) -> None:
         raise AudioError(f"{path}: is not a regular file; copy its sound to one")
 
 
-def _beginning(path: Path) -> bytes:
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            first = file.read(4)
+        yield
     except OSError as error:
         raise AudioError(
             f"{path}: cannot be opened ({error.strerror}); check its permissions"
         ) from error
+
+
+def _beginning(path: Path) -> bytes:
+    with _readable(path), path.open("rb") as file:
+        first = file.read(4)
     if not first:
         raise AudioError(f"{path}: is empty (0 bytes); copy or export it again")
     return first
@@ -322,25 +327,30 @@ class _ChainedSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with contextlib.ExitStack() as stack:
-            windows = [stack.enter_context(Window(path, *link)) for link in links(path)]
-            self._links = [_SndfileSource(path, window) for window in windows]
-            self._stack = stack.pop_all()
-        self.rate = self._links[0].rate
-        self.length = sum(link.length for link in self._links)
+        self._open = contextlib.ExitStack()
+        self._links: list[tuple[tuple[int, int], int, int]] = []
+        for link in links(path):  # open one by one: there may be more than descriptors
+            with self._open:
+                source = self._opened(link)
+                self._links.append((link, source.rate, source.length))
+        self.rate = self._links[0][1]
+        self.length = sum(length for *_, length in self._links)
+
+    def _opened(self, link: tuple[int, int]) -> _SndfileSource:
+        window = self._open.enter_context(Window(self._path, *link))
+        return self._open.enter_context(contextlib.closing(_SndfileSource(self._path, window)))
 
     def read(self, start: int) -> Iterator[Samples]:
-        for link in self._links:
-            if link.rate != self.rate:
+        for link, rate, length in self._links:
+            if rate != self.rate:
                 raise _changing(self._path)
-            if start < link.length:
-                yield from link.read(start)
-            start = max(0, start - link.length)
+            if start < length:
+                with self._open:
+                    yield from self._opened(link).read(start)
+            start = max(0, start - length)
 
     def close(self) -> None:
-        for link in self._links:
-            link.close()
-        self._stack.close()
+        self._open.close()
 
 
 def _layout_of(path: Path, channels: int, subtype: str) -> tuple[str, ...]:

@@ -102,3 +102,17 @@ def test_a_name_that_is_not_utf8_is_read(tmp_path: Path, suffix: str) -> None:
     [song] = find_songs(tmp_path)
     assert song == odd
     assert load(song).samples.mean() == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has neither pipes nor devices in folders")
+def test_pipes_and_what_has_no_end_are_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    (tmp_path / RECORD).symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "b.stem.mp4")
+    (tmp_path / "c").mkdir()
+    os.mkfifo(tmp_path / "c" / RECORD)
+    touch(tmp_path, "c/d.wav")
+    assert sidecar.read(tmp_path / RECORD) == sidecar.read(tmp_path / "c" / RECORD) == {}
+    assert found(tmp_path) == []
+    (tmp_path / RECORD).unlink()
+    assert found(tmp_path) == ["a.wav"]

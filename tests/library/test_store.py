@@ -15,7 +15,7 @@ from stemlab import demo
 from stemlab.errors import AudioError
 from stemlab.library.store import BLOCK, FINAL, ROUGH, Store, Track, digest
 from stemlab.separator import Separator
-from stemlab.sound.audio import Audio, load, save
+from stemlab.sound.audio import Audio, Reader, load, save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,6 +132,16 @@ def test_a_full_disk_is_told(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(AudioError, match=r"need 3\d MB and .* has room for 0 MB"):
+        store.open(demo.path(), separator)
+    assert list(store.root.iterdir()) == []
+
+
+def test_a_song_longer_than_it_says_fills_no_disk(
+    store: Store, separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "length", None)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000_000))
+    with pytest.raises(AudioError, match=r"need 3 MB and .* has room for 3 MB"):
         store.open(demo.path(), separator)
     assert list(store.root.iterdir()) == []
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sounds import SONGS, encode, lag, noise, snr
 
 from stemlab.errors import AudioError
+from stemlab.sound import audio
 from stemlab.sound.audio import (
     AUDIO_SUFFIXES,
     RATE,
@@ -401,6 +402,15 @@ def test_absurd_headers_are_refused(tmp_path: Path, field: str) -> None:
     (tmp_path / "x.wav").write_bytes(data)
     with pytest.raises(AudioError, match=cause):
         load(tmp_path / "x.wav")
+
+
+def test_a_sound_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "LONGEST", 2)
+    for seconds in (2, 3):
+        save(tmp_path / f"{seconds}.flac", Audio(np.zeros((seconds * RATE, 2), np.float32)))
+    assert len(load(tmp_path / "2.flac").samples) == 2 * RATE
+    with pytest.raises(AudioError, match=r"3\.flac: goes on for more than 0 hours; cut it"):
+        load(tmp_path / "3.flac")
 
 
 def test_a_length_that_cannot_be_is_not_believed(tmp_path: Path) -> None:

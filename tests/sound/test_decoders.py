@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import struct
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -146,6 +148,19 @@ def test_chained_ogg_is_read_to_the_sample(
         np.testing.assert_allclose(np.concatenate(list(reader.blocks())), whole, atol=2e-5)
         later = np.concatenate(list(reader.blocks(start=counts[0] + 5)))
         np.testing.assert_allclose(later, whole[counts[0] + 5 :], atol=2e-5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what is open in /proc")
+def test_of_many_links_one_is_open_at_a_time(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.ogg", noise(500), RATE, format="OGG", subtype="VORBIS")
+    link = (tmp_path / "x.ogg").read_bytes()
+    before = len(os.listdir("/proc/self/fd"))
+    with Reader(written(tmp_path / "x.ogg", 50 * link)) as reader:
+        blocks = reader.blocks(size=400)
+        most = max(len(os.listdir("/proc/self/fd")) for _ in blocks)
+        assert reader.length == 25_000
+    assert most <= before + 4
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_links_of_different_rates_are_refused(tmp_path: Path) -> None:

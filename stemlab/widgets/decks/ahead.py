@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING
 
-from stemlab.errors import StemlabError
+from stemlab.errors import StemlabError, told
 from stemlab.library import sidecar
 from stemlab.library.facts import Facts, find, find_rhythm, keep_rhythm
 from stemlab.library.store import FINAL, Store
@@ -56,7 +56,7 @@ class Listening:
     def _work(self) -> None:
         stand_back()
         while path := self._next():
-            with suppress(StemlabError, OSError):  # it is told where the song is loaded
+            with suppress(Exception):  # it is told where the song is loaded
                 find(Path(path), Store().note(path))
                 if not self._closed:
                     self._found(path)
@@ -125,8 +125,8 @@ class Preparation:
         while path := self._next():
             try:
                 self._prepare(path)
-            except StemlabError as error:
-                self._failed(str(error))
+            except Exception as error:  # noqa: BLE001 - one odd song does not stop the others
+                self._failed(told(error, path))
             self.cancel([path])
 
     def _next(self) -> str:
