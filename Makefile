@@ -88,12 +88,12 @@ forge-smoke: .venv/dev
 # One virtual environment; each set of extras leaves a mark that it is there.
 define install
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "stemlab needs Python 3.10 or later; say make PYTHON=python3.11")'
-@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 $(BIN)/python -m pip install --quiet --editable '.[$(1)$(if $(2),$(comma)$(2))$(if $(3),$(comma)$(3))$(if $(4),$(comma)$(4))]'
 @touch $@
 endef
 define install-numpy2
-@test -x .venv-numpy2/bin/python || $(PYTHON) -m venv .venv-numpy2
+@.venv-numpy2/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv-numpy2
 .venv-numpy2/bin/python -m pip install --quiet --editable '.[$(1)]'
 .venv-numpy2/bin/python -m pip uninstall --quiet --yes tflite-runtime
 .venv-numpy2/bin/python -m pip install --quiet --upgrade 'numpy>=2' 'pyarrow>=26'

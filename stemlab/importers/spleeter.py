@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from stemlab.child import FOLDER, python
 from stemlab.errors import ModelError
 from stemlab.importers import polyphase
 from stemlab.importers.download import obtain, unpack, verify
@@ -160,17 +161,15 @@ def convert_apart(name: str, checkpoint: Path, network: Path) -> None:
     ModelError
         If the checkpoint is not one of model `name`.
     """
-    command = [
-        sys.executable,
-        "-m",
-        __name__,
-        name,
-        str(checkpoint),
-        str(network),
-    ]
+    command = python("-m", __name__, name, str(checkpoint.absolute()), str(network.absolute()))
     quiet = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(  # noqa: S603 our own module, no shell
-        command, env=os.environ | quiet, capture_output=True, text=True, check=False
+        command,
+        cwd=FOLDER,
+        env=os.environ | quiet,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode < 0:
         raise ModelError(
