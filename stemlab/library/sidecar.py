@@ -6,7 +6,7 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from stemlab.sound.drafts import write_text
+from stemlab.sound.drafts import alone, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,5 +69,5 @@ def add(path: Path, **facts: Any) -> None:
     {'bpm': 120, 'key': 'A minor'}
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _ADDING:
+    with _ADDING, alone(path.parent):
         write(path, read(path) | facts)

@@ -104,8 +104,8 @@ def note(path: Path) -> None:
     OSError
         If that cannot be.
     """
-    record = path.parent / RECORD
-    sidecar.write(record, sidecar.read(record) | {path.name: ""})
+    if path.parent.is_dir():  # a note does not make it
+        sidecar.add(path.parent / RECORD, **{path.name: ""})
 
 
 def folders(places: Mapping[Path, Path], out: Path) -> dict[Path, Path]:

@@ -109,12 +109,26 @@ def _begin(folder: Path) -> tuple[Path, int]:
     while True:
         draft = folder / f"{PREFIX}{secrets.token_hex(8)}"
         draft.mkdir()
-        handle = _open(draft)
+        try:
+            handle = _open(draft)
+        except FileNotFoundError:  # somebody was quick to take it for a leftover
+            continue
         with contextlib.suppress(OSError):  # where no locks are known nobody takes drafts away
             _lock(handle)
         if draft.exists():
             return draft, handle
-        _let_go(handle)  # somebody was quick to take it for a leftover
+        _let_go(handle)  # or a little later
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep others who ask for the same from a folder meanwhile, where locks are known."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            handle = _open(folder)
+            stack.callback(_let_go, handle)
+            _lock(handle)
+        yield
 
 
 def _hold(path: Path) -> int | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from stemlab.errors import AudioError
+from stemlab.library import sidecar
 from stemlab.sound.audio import Writer
-from stemlab.sound.drafts import drafting, sweep
+from stemlab.sound.drafts import drafting, sweep, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,42 @@ def test_a_draft_outlives_others_but_not_its_maker(tmp_path: Path) -> None:
     with drafting(tmp_path) as draft:
         assert [*tmp_path.iterdir()] == [draft]
     assert not [*tmp_path.iterdir()]
+
+
+def test_drafts_side_by_side_do_not_cost_each_other(tmp_path: Path) -> None:
+    def write(name: str) -> None:
+        for number in range(150):
+            write_text(tmp_path / name, f"{number}")
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(write, "abc"))
+    finally:
+        sys.setswitchinterval(before)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        "abc", "149"
+    )
+
+
+NOTE = """
+import sys
+from pathlib import Path
+from stemlab.library import sidecar
+for number in range(50):
+    sidecar.add(Path(sys.argv[1]), **{f"{sys.argv[2]}{number}": number})
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks on folders")
+def test_two_programs_may_add_to_one_note(tmp_path: Path) -> None:
+    note = tmp_path / "note.json"
+    running = [
+        subprocess.Popen([sys.executable, "-c", NOTE, str(note), name]) for name in ("a", "b")
+    ]
+    assert [process.wait(60) for process in running] == [0, 0]
+    assert len(sidecar.read(note)) == 100
 
 
 def test_a_signal_comes_after_the_write_it_fell_into(
