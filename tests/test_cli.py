@@ -101,6 +101,35 @@ def test_what_is_there_is_reused_unless_forced(stemlab: Any, song: Path, tmp_pat
     assert not separate()
 
 
+def test_what_is_not_ours_is_not_replaced(stemlab: Any, song: Path, tmp_path: Path) -> None:
+    own = tmp_path / song.stem / "vocals.wav"
+    own.parent.mkdir()
+    own.write_bytes(b"my own singing")
+    for more in ((), ("--force",)):
+        said = stemlab("separate", song, "-o", tmp_path, *more)
+        assert said.code == 1
+        assert f"{own}: was not made by stemlab and is not replaced" in said.err
+        assert [*own.parent.iterdir()] == [own]
+    assert own.read_bytes() == b"my own singing"
+    own.rename(tmp_path / "kept.wav")
+    assert stemlab("separate", song, "-o", tmp_path).code == 0
+
+
+def test_two_songs_of_one_name_do_not_mix(stemlab: Any, song: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / song.name
+    other.parent.mkdir()
+    save(other, Audio(load(song).samples[:SECOND]))
+    out = tmp_path / "out"
+    assert stemlab("separate", song, "-o", out, "--stems", "vocals").code == 0
+    for stem in ("vocals", "drums"):
+        said = stemlab("separate", other, "-o", out, "--stems", stem)
+        assert said.code == 1
+        assert f"has the stems of another {song.name}; choose another folder" in said.err
+    assert len(load(out / song.stem / "vocals.wav").samples) == 3 * SECOND
+    assert stemlab("separate", other, "-o", out, "--stems", "vocals", "--force").code == 0
+    assert len(load(out / song.stem / "vocals.wav").samples) == SECOND
+
+
 def test_stem_file(stemlab: Any, song: Path, tmp_path: Path) -> None:
     assert stemlab("separate", song, "-o", tmp_path / "out", "--format", "stem.mp4").code == 0
     path = tmp_path / "out" / song.stem / f"{song.stem}.stem.mp4"

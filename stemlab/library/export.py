@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stemlab.errors import AudioError, SettingError
 from stemlab.library import sidecar
 from stemlab.library.prepared import Prepared
-from stemlab.library.songs import RECORD, SONG, note
+from stemlab.library.songs import PLACE, RECORD, SONG, note
 from stemlab.library.store import BLOCK, digest
 from stemlab.sound.audio import WRITE_SUFFIXES, Reader, Tags, Writer
 from stemlab.sound.drafts import drafting, sweep
@@ -20,7 +21,7 @@ from stemlab.sound.stem_mp4 import StemFileWriter
 from stemlab.sound.unbroken import unbroken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -87,8 +88,9 @@ def export(
     Raises
     ------
     AudioError, SettingError
-        If the song cannot be read, the files cannot be written, or a name is unknown. Then, as
-        after an interruption, everything is as it was before.
+        If the song cannot be read, the files cannot be written, or a name is unknown; if what they
+        would replace is not ours or, unless forced, of another song. Then, as after an
+        interruption, everything is as it was before.
     """
     wanted = check(separator, kind, stems)
     names = {STEM_FILE: f"{shortened(folder.name)}.{STEM_FILE}"} if kind == STEM_FILE else {}
@@ -100,6 +102,10 @@ def export(
         sweep(folder)
         if not force and all(made.get(f.name) == key and f.is_file() for f in files.values()):
             return Export(files, (reader.length or 0) / reader.rate, reused=True)
+        owner = {SONG: song.name, PLACE: _place(song)}
+        _check_ours(files.values(), folder, made)
+        if not force:
+            _check_owner(folder, made, owner)
         with (
             unbroken() as hear,  # but between two blocks
             _new_folder(folder),
@@ -112,7 +118,7 @@ def export(
                 for block in counted:
                     write(block)
                     hear()
-            _move(part, folder, made | {SONG: song.name}, dict.fromkeys(names.values(), key))
+            _move(part, folder, made | owner, dict.fromkeys(names.values(), key))
     return Export(files, counted.seconds, reused=False)
 
 
@@ -244,6 +250,31 @@ def check(separator: Separator, kind: str, stems: Sequence[str]) -> tuple[str, .
     if stems and kind == STEM_FILE:
         raise SettingError("a stem.mp4 file holds all stems; leave out --stems or choose wav")
     return tuple(stem for stem in separator.stems if not stems or stem in stems)
+
+
+def _place(song: Path) -> str:
+    return hashlib.sha256(os.fsencode(song.resolve())).hexdigest()[:16]
+
+
+def _check_ours(files: Iterable[Path], folder: Path, record: dict[str, str]) -> None:
+    """Refuse to replace what a record does not name; a damaged one vouches for all beside it."""
+    damaged = not record and (folder / RECORD).exists()
+    for file in files:
+        if file.exists() and file.name not in record and not damaged:
+            raise AudioError(
+                f"{file}: was not made by stemlab and is not replaced; "
+                "move it away, or choose another folder with -o"
+            )
+
+
+def _check_owner(folder: Path, record: dict[str, str], owner: dict[str, str]) -> None:
+    """Refuse to mix two songs of one name up, where stems of the other are still there."""
+    same = record.get(PLACE) in (None, owner[PLACE])
+    if not same and any((folder / name).is_file() for name in record):
+        raise AudioError(
+            f"{folder}: has the stems of another {owner[SONG]}; choose another folder with -o, "
+            "or replace them with --force"
+        )
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ RECORD = ".stemlab.json"
 """Lies beside stems: tells of each file what it was made from; beside a song's, its name."""
 SONG = "song"
 """The key of that name."""
+PLACE = "place"
+"""The key of a digest of where that song lay: two may have one name."""
 
 
 def find_songs(root: Path) -> Iterator[Path]:
@@ -111,8 +114,8 @@ def note(path: Path) -> None:
 def folders(places: Mapping[Path, Path], out: Path) -> dict[Path, Path]:
     """Return where the stems of songs go, each at its place below a folder, without its suffix.
 
-    Songs that differ in nothing else keep their suffix, but one that has its stems already keeps
-    them where they are.
+    Songs that differ in nothing else keep their suffix, also from one that has its stems there,
+    but one that has its stems already keeps them where they are.
 
     Raises
     ------
@@ -126,9 +129,9 @@ def folders(places: Mapping[Path, Path], out: Path) -> dict[Path, Path]:
     >>> [folder.as_posix() for folder in folders(songs, Path("out")).values()]
     ['out/a', 'out/b.wav', 'out/b.mp3']
     """
-    alike = Counter(_plain(place) for place in places.values())
+    alike = Counter(_alike(place) for place in places.values())
     found = {
-        song: _folder(song.name, place, out, alone=alike[_plain(place)] == 1)
+        song: _folder(song.name, place, out, alone=alike[_alike(place)] == 1)
         for song, place in places.items()
     }
     uses = Counter(found.values())
@@ -143,8 +146,15 @@ def folders(places: Mapping[Path, Path], out: Path) -> dict[Path, Path]:
 
 def _folder(song: str, place: Path, out: Path, *, alone: bool) -> Path:
     choices = [out / _plain(place), out / place]
-    had = [folder for folder in choices if sidecar.read(folder / RECORD).get(SONG) == song]
-    return [*had, choices[0 if alone else 1]][0]
+    owners = [sidecar.read(folder / RECORD).get(SONG) for folder in choices]
+    if song in owners:
+        return choices[owners.index(song)]
+    return choices[0 if alone and owners[0] is None else 1]
+
+
+def _alike(place: Path) -> str:
+    """Return a name that is the same of places which some disks do not tell apart."""
+    return unicodedata.normalize("NFC", str(_plain(place))).casefold()
 
 
 def _plain(place: Path) -> Path:

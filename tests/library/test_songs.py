@@ -70,6 +70,20 @@ def test_a_finished_song_keeps_its_folder(tmp_path: Path) -> None:
     assert [*folders(both, tmp_path).values()] == [tmp_path / "song", tmp_path / "song.flac"]
 
 
+def test_a_folder_is_not_taken_from_another_song(tmp_path: Path) -> None:
+    (tmp_path / "song").mkdir()
+    sidecar.write(tmp_path / "song" / RECORD, {"song": "song.wav"})
+    for name in ("song.wav", "song.flac", "song.flac"):
+        [folder] = folders({Path(name): Path(name)}, tmp_path).values()
+        assert folder == tmp_path / ("song" if name == "song.wav" else name)
+
+
+def test_names_that_some_disks_do_not_tell_apart(tmp_path: Path) -> None:
+    names = ["Intro.wav", "intro.mp3", "S\u00f6ng.wav", "So\u0308ng.mp3"]
+    found = folders({Path(name): Path(name) for name in names}, tmp_path)
+    assert [folder.name for folder in found.values()] == names
+
+
 def test_ten_thousand_songs_take_no_time(tmp_path: Path) -> None:
     many = {Path(f"{n}.wav"): Path(f"{n}.wav") for n in range(10_000)}
     start = time.monotonic()
