@@ -87,7 +87,8 @@ class Audio:
     Raises
     ------
     AudioError
-        If a sample is infinite, not a number or beyond all sound.
+        If it is not two channels of floats side by side, or a sample is infinite, not a number or
+        beyond all sound.
 
     Examples
     --------
@@ -100,6 +101,14 @@ class Audio:
 
     def __post_init__(self) -> None:
         """Refuse what is no sound."""
+        kind, shape = self.samples.dtype, self.samples.shape
+        if self.samples.ndim != 2 or shape[1] != 2 or kind.kind != "f":  # noqa: PLR2004
+            raise AudioError(
+                f"sound: has the shape {list(shape)} of {kind}, not [samples, 2] of floats; "
+                "transpose it if channels come first, repeat mono, scale integers to ±1"
+            )
+        if self.rate <= 0:
+            raise AudioError(f"sound: {self.rate} samples per second; give what it was recorded at")
         check_sound("sound", self.samples)
 
     @property

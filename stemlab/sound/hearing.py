@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 LONGEST = 600  # seconds of all sounds of an output together: what is longer would swell the page
+_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # of MP3
 
 
 def bundle(sounds: Mapping[str, Samples], rate: int) -> dict[str, str]:
@@ -40,8 +41,13 @@ def _row(name: str, samples: Samples, rate: int) -> str:
 
 def _mp3(samples: Samples, rate: int) -> str:
     """Return a sound as MP3, which every browser plays, in base64."""
+    import numpy as np
     import soundfile
+    import soxr
 
+    if rate not in _RATES:
+        samples, rate = soxr.resample(samples, rate, _RATES[-1]), _RATES[-1]
     file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="MP3")
+    # LAME ends the process far above full scale.
+    soundfile.write(file, np.clip(samples, -1, 1), rate, format="MP3")
     return base64.b64encode(file.getvalue()).decode()

@@ -650,3 +650,24 @@ def test_whatever_is_too_loud_is_clipped_and_told(tmp_path: Path, suffix: str, p
         save(tmp_path / f"x{suffix}", Audio((np.sign(sound) * peak).astype(np.float32)))
     back = load(tmp_path / f"x{suffix}").samples
     np.testing.assert_array_equal(back, load(clipped).samples)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros((2, 1000), np.float32),
+        np.zeros(1000, np.float32),
+        np.zeros((1000, 1), np.float32),
+        np.zeros((1000, 2), np.int16),
+        np.zeros((1000, 2), complex),
+    ],
+    ids=["channels first", "mono", "one column", "integers", "complex"],
+)
+def test_what_is_not_stereo_of_floats_is_refused(samples: Any) -> None:
+    with pytest.raises(AudioError, match=r"not \[samples, 2\] of floats; transpose"):
+        Audio(samples)
+
+
+def test_a_sound_has_a_rate() -> None:
+    with pytest.raises(AudioError, match="sound: 0 samples per second"):
+        Audio(np.zeros((10, 2), np.float32), 0)

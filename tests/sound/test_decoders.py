@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 import struct
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
@@ -21,7 +21,6 @@ from stemlab.sound.audio import RATE, Audio, Reader, load, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from sounds import Samples
 
@@ -150,17 +149,21 @@ def test_chained_ogg_is_read_to_the_sample(
         np.testing.assert_allclose(later, whole[counts[0] + 5 :], atol=2e-5)
 
 
+def _open_files() -> int:
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what is open in /proc")
 def test_of_many_links_one_is_open_at_a_time(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "x.ogg", noise(500), RATE, format="OGG", subtype="VORBIS")
     link = (tmp_path / "x.ogg").read_bytes()
-    before = len(os.listdir("/proc/self/fd"))
+    before = _open_files()
     with Reader(written(tmp_path / "x.ogg", 50 * link)) as reader:
         blocks = reader.blocks(size=400)
-        most = max(len(os.listdir("/proc/self/fd")) for _ in blocks)
+        most = max(_open_files() for _ in blocks)
         assert reader.length == 25_000
     assert most <= before + 4
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert _open_files() <= before
 
 
 def test_links_of_different_rates_are_refused(tmp_path: Path) -> None:

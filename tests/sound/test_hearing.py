@@ -35,6 +35,15 @@ def test_a_sound_shows_as_a_player_with_the_sound() -> None:
     assert np.abs(sound).max() == pytest.approx(0.3, abs=0.03)
 
 
+@pytest.mark.parametrize("rate", [44_100, 96_000, 1000])
+def test_any_rate_and_level_can_be_heard(rate: int) -> None:
+    loud = Audio((1e6 * np.sign(tone(2).samples)).astype(np.float32), rate)
+    [sound] = played(loud._repr_mimebundle_()["text/html"])
+    heard_at = RATE if rate == RATE else 48_000  # MP3 knows no other of these
+    assert len(sound) / heard_at == pytest.approx(loud.duration, rel=0.01)
+    assert np.abs(sound).max() < 2
+
+
 def test_a_separation_shows_each_stem_by_name() -> None:
     parts = {"vocals": tone(1), "<b>": tone(1, 880)}
     html = Separation(tone(1), parts)._repr_mimebundle_()["text/html"]
