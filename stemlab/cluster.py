@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from distributed import Client, Future
     from distributed.deploy.spec import SpecCluster
+    from distributed.security import Security
 
 # Where work is done: on so many processes here (None: one for each core), by the scheduler at an
 # address such as "tcp://10.0.0.1:8786", or by a `distributed.Client`.
@@ -70,6 +71,7 @@ def connect(where: Where = None) -> Iterator[Client]:
      Done(task=1, result=Failure(why='ZeroDivisionError: ...'), worker='0')]
     """
     need("distributed", "many processes need Dask", "cluster")
+    need("cryptography", "what they say to each other needs cryptography", "cluster")
     from distributed import Client
 
     # Where others handle all logs, as TensorFlow makes it, it would tell each of its steps.
@@ -212,17 +214,26 @@ def _failure(error: Exception) -> Failure:
 def _local(count: int | None) -> Iterator[SpecCluster]:
     """Start a scheduler in this process and workers that end with it.
 
-    Unlike those of `distributed.LocalCluster`, the workers do not import the caller's script.
+    Unlike those of `distributed.LocalCluster`, the workers do not import the caller's script. All
+    of them run what they are sent: keys, which no other user of the machine can read, keep others
+    out.
     """
     from dask.system import CPU_COUNT
     from distributed import Scheduler
     from distributed.deploy.spec import SpecCluster
+    from distributed.security import Security
     from distributed.system import MEMORY_LIMIT
 
     count = CPU_COUNT if count is None else count
     if count < 1:
         raise SettingError(f"{count} workers: at least one is needed")
+    security = Security.temporary()
     here = {"host": "127.0.0.1", "dashboard": False}
+    scheduler = here | {
+        "protocol": "tls://",
+        "security": security,
+        "dashboard_address": "127.0.0.1:0",
+    }
     worker = {
         "nthreads": 1,
         "memory_limit": MEMORY_LIMIT // count,
@@ -230,21 +241,34 @@ def _local(count: int | None) -> Iterator[SpecCluster]:
         "silence_logs": logging.CRITICAL,
     }
     with SpecCluster(
-        scheduler={"cls": Scheduler, "options": here | {"dashboard_address": "127.0.0.1:0"}},
+        scheduler={"cls": Scheduler, "options": scheduler},
         workers={
             index: {
-                "cls": _worker_class(),
+                "cls": _worker_class(_keys(security)),
                 "options": {"worker_kwargs": here | worker | {"name": f"{index}"}},
             }
             for index in range(count)
         },
+        security=security,
         silence_logs=logging.CRITICAL,
     ) as cluster:
         yield cluster
 
 
-def _worker_class() -> Any:
-    """Return the kind of worker that is started as `stemlab.child` says.
+def _keys(security: Security) -> dict[str, str]:
+    """Return what lets a worker in, as settings of Dask: in its environment no other user looks."""
+    tls = {
+        "CA_FILE": security.tls_ca_file,
+        "WORKER__CERT": security.tls_worker_cert,
+        "WORKER__KEY": security.tls_worker_key,
+    }
+    return {f"DASK_DISTRIBUTED__COMM__TLS__{name}": key for name, key in tls.items()} | {
+        "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True"
+    }
+
+
+def _worker_class(keys: Mapping[str, str]) -> Any:
+    """Return the kind of worker that is started as `stemlab.child` says, with keys.
 
     Where that is safe it stays in this folder: what it is to read may have a path that begins here.
     """
@@ -256,7 +280,9 @@ def _worker_class() -> Any:
             what = json.dumps({"cls": self.worker_class, "opts": self.worker_kwargs})
             command = python("-m", "dask", "spec", self.scheduler, "--spec", what)
             self.process = await asyncio.create_subprocess_exec(
-                *command, cwd=None if SAFE else FOLDER, env=os.environ | {"PYTHONWARNINGS": TIDY}
+                *command,
+                cwd=None if SAFE else FOLDER,
+                env={**os.environ, **keys, "PYTHONWARNINGS": TIDY},
             )
 
         async def close(self) -> None:

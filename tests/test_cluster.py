@@ -32,6 +32,23 @@ def test_whoever_handles_all_logs_is_not_flooded(
     assert not [record for record in caplog.records if record.name.startswith("distributed")]
 
 
+def test_nobody_without_the_keys_gets_in() -> None:
+    """Scheduler and workers run whatever they are sent, and other users may reach their ports."""
+    from distributed import Client
+    from distributed.security import Security
+
+    with connect(1) as client:
+        assert [*run(client, abs, [(-1,)])] == [(0, 1, "0")]
+        [(worker, facts)] = client.scheduler_info()["workers"].items()
+        scheduler = client.scheduler.address
+        for address in (scheduler, worker, facts["nanny"]):
+            assert address.startswith("tls://127.0.0.1:")
+        plain = scheduler.replace("tls", "tcp")
+        for address, security in ((plain, None), (scheduler, Security.temporary())):
+            with pytest.raises(OSError, match=r"[Tt]imed out|reset by peer|does not match"):
+                Client(address, security=security, timeout=2)
+
+
 def test_a_scheduler_may_go_away_and_come_back(
     cluster: Cluster, capfd: pytest.CaptureFixture[str]
 ) -> None:
