@@ -314,6 +314,24 @@ def test_jumps_stay_on_the_beat(notebook: Notebook, names: Names) -> None:
     assert now(notebook, names.a) - before > 6 + 3.5 - 0.5
 
 
+@pytest.mark.parametrize(
+    ("place", "jump", "edge"),
+    [(1, "Jump -4 A", "loop[0] - 0.1"), (80, "Jump 4 A", "loop[1] - 89.6")],
+)
+def test_a_loop_that_jumps_stays_in_the_song(
+    notebook: Notebook, names: Names, place: float, jump: str, edge: str
+) -> None:
+    """At either end it stops at the last beat there is, and plays on."""
+    tell(notebook, f"desk.a.solo('vocals'); desk.a.seek({place})")
+    play(notebook, names, "a")
+    click(notebook, "Loop 1 A")
+    true(notebook, "desk.a.loop")
+    for _ in range(8):
+        click(notebook, jump)
+    true(notebook, f"abs(desk.a.{edge}) < 1e-6")
+    heard(notebook, names.a, lambda sound: has(sound, {440.0: 0.0}), 2)
+
+
 def test_hot_cues_and_cue_point(notebook: Notebook, names: Names) -> None:
     play(notebook, names, "a")
     click(notebook, "Hot cue 1 A")

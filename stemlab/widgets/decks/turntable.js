@@ -22,6 +22,7 @@ const INAUDIBLE = 5; // cents
 const EARLY = 256; // samples ahead of a bar at which stems begin to be swapped: the first stroke of the new one is whole
 const ECHOES = 0.05; // seconds after which an echo has surely taken over
 const SHORTEST = 0.02; // seconds of a loop
+const NEAR = 1e-6; // seconds that are but rounding
 const RETAKEN = 500; // ms between two looks at the tempo of a partner that breathes
 const SETTLED = 300; // ms after a jump in which the reports of what was before have come
 
@@ -547,15 +548,25 @@ export class Turntable extends Player {
     return this.model.get("quantise") ? this.snap(seconds) : seconds;
   }
 
-  /** @param {number} beats forward, or backward where negative */
+  /** Jumps, with the loop it is in; neither leaves the song. @param {number} beats forward, or backward where negative */
   beatJump(beats) {
     const soon = this.deck.playing ? this.stretch.soon() : 0;
     const here = this.stretch.at(soon);
-    let way = beats;
-    while (this.later(here, way) < 0) way += 1;
-    const loop = this.model.get("loop");
-    if (loop.length === 2) this.set({ loop: loop.map((/** @type {number} */ edge) => this.later(edge, way)) });
+    const [a, b] = this.model.get("loop");
+    const loop = here < b ? [a, b] : [];
+    const way = this.room(Math.min(here, ...loop), Math.max(here, ...loop), beats);
+    if (!way) return;
+    if (loop.length) this.set({ loop: loop.map((edge) => this.later(edge, way)) });
     this.jump(this.later(here, way), soon);
+  }
+
+  /** As many of some beats as there is room for a part of the song to move by. @param {number} first @param {number} last seconds @param {number} beats */
+  room(first, last, beats) {
+    const end = this.model.get("duration");
+    let way = beats;
+    while (way < 0 && this.later(first, way) < -NEAR) way++;
+    while (way > 0 && this.later(last, way) > end + NEAR) way--;
+    return way;
   }
 
   /** Beats of the loop, 0 without one. */

@@ -68,9 +68,11 @@ export class Player extends Faders {
     this.deck.setGains(this.pairs());
   }
 
+  /** No sound comes for what is ahead of the song. */
   applyLoop() {
-    const loop = this.model.get("loop");
-    this.deck.loop(loop.length === 2 ? loop : null);
+    const [a, b] = this.model.get("loop");
+    const start = Math.max(0, a);
+    this.deck.loop(b > start ? [start, b] : null);
   }
 
   /** Only the tab in which Play was pressed sounds; a tab takes over what belongs to none. */
