@@ -18,6 +18,17 @@ Object.assign(globalThis, {
   },
 });
 const tell = (found) => console.log(JSON.stringify(found));
+// The left side of each output that a processor plays in some seconds.
+const played = (processor, seconds, outputs = 1) => {
+  const sides = Array.from({ length: outputs }, () => []);
+  for (let n = 0; n < (seconds * sampleRate) / 128; n++) {
+    const made = sides.map(() => [new Float32Array(128), new Float32Array(128)]);
+    processor.process([], made);
+    made.forEach(([left], s) => sides[s].push(...left));
+    globalThis.currentFrame += 128;
+  }
+  return sides;
+};
 """
 
 

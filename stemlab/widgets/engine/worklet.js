@@ -154,7 +154,8 @@ class Mixer extends AudioWorkletProcessor {
     const enough = this.ready(count + FADE + (this.starved && this.heard ? this.tape.block / 4 : 0));
     if (!enough && !this.starved && this.heard) this.underruns++;
     this.starved = !enough;
-    const ending = !this.loop && this.head.position >= this.tape.length - FADE;
+    const looping = this.loop && this.head.position <= this.loop[1];
+    const ending = !looping && this.head.position >= this.tape.length - FADE;
     this.head.goal = enough && !ending ? 1 : 0;
     if (ending && this.head.fade === 0) this.end();
   }
