@@ -104,6 +104,14 @@ def test_started_together_they_stay_together(notebook: Notebook, names: Names) -
     notebook.page.evaluate(BOTH, [names.a, names.b])
 
 
+def test_starting_both_leaves_alone_what_plays(notebook: Notebook, names: Names) -> None:
+    """No hundredth of a second of it is silent."""
+    play(notebook, names, "a")
+    sound = notebook.record(names.a, 2, press("Play both decks together"))
+    assert np.abs(sound[:, 0]).reshape(-1, RATE // 100).max(1).min() > 0.01
+    true(notebook, "desk.a.playing and desk.b.playing")
+
+
 def test_a_synced_deck_keeps_to_the_beat(notebook: Notebook, names: Names) -> None:
     """For a minute the clicks of B lie within 10 ms of A's, which lie on a grid."""
     sync(notebook, names)

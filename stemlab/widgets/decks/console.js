@@ -109,13 +109,14 @@ export class Console {
     this.model.save_changes();
   }
 
-  /** Starts both decks at one sample. */
+  /** Starts both decks at one sample; one that plays already plays on. */
   together() {
     this.context.resume();
     const at = this.context.currentTime + 0.1;
     for (const table of this.tables) {
-      table?.deck.play(at);
-      table?.set({ playing: true, owner: page().page });
+      if (!table || table.deck.playing) continue;
+      table.deck.play(at);
+      table.set({ playing: true, owner: page().page });
     }
     for (const table of this.tables) table?.pull();
   }

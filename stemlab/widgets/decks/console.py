@@ -467,7 +467,7 @@ class Decks(Fleeting, Crate):
         return f"Saved {path}"
 
     def play(self) -> None:
-        """Start both decks at the same sample."""
+        """Start both decks at the same sample; one that plays already plays on."""
         self.send({"kind": "together"})
 
     def mashup(self, beats: float = 0) -> None:
