@@ -106,6 +106,19 @@ def test_an_echo_keeps_to_the_beat_and_outlives_the_mute(notebook: Notebook, nam
     heard(notebook, names.a, lambda sound: bool(np.abs(sound).max() > 0.3), 1)
 
 
+def check_swap(sound: Samples, tone: float, about: float, sides: tuple[int, int] = (0, 1)) -> None:
+    """Check that a tone goes from one side to the other within 10 ms of a bar of A's drums.
+
+    It does so in the three seconds after `about`.
+    """
+    first = strokes(sound[:, 0])[0][0]  # at second 4.1 of the song, bar 2
+    span = slice(round(about * RATE), round((about + 3) * RATE))
+    gone, come = (strength(sound[:, side], tone)[span] for side in sides)
+    for moment in (int(np.argmax(gone < 0.5)), int(np.argmax(come > 0.5))):
+        bar = (about + moment / RATE - first) / (4 * BEAT)
+        assert abs(bar - round(bar)) * 4 * BEAT < OFF, (tone, moment, first)
+
+
 def test_a_stem_is_swapped_at_the_bar(notebook: Notebook, names: Names) -> None:
     """A's vocals go and B's come within 10 ms of the first beat of a bar, and back."""
     quiet = "desk.a.mute('bass', 'other'); desk.b.mute('vocals', 'drums', 'bass', 'other')"
@@ -114,17 +127,23 @@ def test_a_stem_is_swapped_at_the_bar(notebook: Notebook, names: Names) -> None:
     notebook.page.evaluate(BOTH, [names.a, names.b])
     acts = [press("Play A"), press("Swap vocals A"), press("Swap vocals A")]
     sound = notebook.record("both", 16, *acts)
-    beats, _ = strokes(sound[:, 0])
-    first = beats[0]  # at second 4.1 of the song, bar 2
-    here, there = strength(sound[:, 0], 440), strength(sound[:, 1], 440)
-    for gone, come, about in ((here, there, 8.0), (there, here, 12.0)):
-        span = slice(round(about * RATE), round((about + 3) * RATE))
-        leaves = about + int(np.argmax(gone[span] < 0.5)) / RATE
-        comes = about + int(np.argmax(come[span] > 0.5)) / RATE
-        for moment in (leaves, comes):
-            bar = (moment - first) / (4 * BEAT)
-            assert abs(bar - round(bar)) * 4 * BEAT < OFF, (leaves, comes, first)
+    check_swap(sound, 440, 8.0)
+    check_swap(sound, 440, 12.0, (1, 0))
     true(notebook, "desk.b.mutes == [True] * 4 and not desk.a.mutes[0]")
+
+
+def test_two_stems_are_swapped_at_one_bar(notebook: Notebook, names: Names) -> None:
+    """The second does not forget the first."""
+    quiet = "desk.a.mute('bass'); desk.b.mute('vocals', 'drums', 'bass', 'other')"
+    tell(notebook, f"{quiet}; desk.a.seek(4)")
+    play(notebook, names, "b")
+    notebook.page.evaluate(BOTH, [names.a, names.b])
+    both = f"{press('Swap vocals A')}; {press('Swap other A')}"
+    sound = notebook.record("both", 12, press("Play A"), both)
+    check_swap(sound, 440, 8.0)
+    check_swap(sound, 8000, 8.0)
+    true(notebook, "[deck.mutes[0] for deck in (desk.a, desk.b)] == [True, False]")
+    true(notebook, "[deck.mutes[3] for deck in (desk.a, desk.b)] == [True, False]")
 
 
 @pytest.mark.parametrize(

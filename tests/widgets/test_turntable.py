@@ -53,3 +53,35 @@ def test_a_loop_begins_in_the_song(loop: list[float], span: list[float] | None) 
     """No block comes for what is ahead of it: the deck would be silent."""
     code = f"{STANDING % (json.dumps(loop), 0)} table.applyLoop(); tell(facts.span);"
     assert run(module("decks/turntable.js"), code) == span
+
+
+# Vocals go and drums come at one frame; what the audio thread is told, and would then play.
+SWAPPED = """
+const facts = { levels: [1, 0.5], mutes: [false, true], solos: [false, false], pans: [0, 0] };
+const heard = [];
+const setGains = (gains, due) => {
+  const now = gains.map(([left]) => left);
+  for (const { stem, gain } of due) now[stem] = gain[0];
+  heard.push(now);
+};
+const table = Object.assign(Object.create(Turntable.prototype), {
+  model: { get: (name) => facts[name], save_changes() {}, set(name, value) {
+    facts[name] = value;
+    table.applyGains();
+  } },
+  stems: ["vocals", "drums"], turning: new Map(), coming: new Map(), echoing: new Set(),
+  stretch: { setGains }, deck: { song: { rate: 44100 } }, context: { currentTime: 0 },
+});
+table.hand(0, false, 441);
+table.hand(1, true, 441);
+while (table.turning.size) await new Promise((done) => setTimeout(done));
+tell([heard, facts.levels, facts.mutes]);
+"""
+
+
+def test_stems_that_are_swapped_together_change_together() -> None:
+    """What follows the first neither forgets the second nor takes it back."""
+    heard, levels, mutes = run(module("decks/turntable.js"), SWAPPED)
+    assert heard[0] == [0, 0]
+    assert heard[1:] == [[0, 0.5]] * (len(heard) - 1)
+    assert (levels, mutes) == ([1, 0.5], [True, False])

@@ -36,6 +36,7 @@ export const PRESETS = {
   "No drums": (stem) => Number(stem !== "drums"),
 };
 
+/** @typedef {{stem: number, gain: [number, number], at: number}} Due what a stem is to have from a frame on */
 /** @typedef {{at: number, end?: number, name?: string, hue?: string, levels?: number[], mutes?: boolean[]}} Cue */
 
 /** Beats in a bar of each metre: 3/4, 4/4, 6/8 and 12/8. @type {Record<number, number>} */
@@ -69,6 +70,11 @@ export class StretchDeck extends Deck {
    */
   echo(stem, on, at, delay = 0) {
     this.mixer.port.postMessage({ echo: stem, on, at, delay });
+  }
+
+  /** @param {[number, number][]} pairs @param {Due[]} due all that is still to come */
+  setGains(pairs, due = []) {
+    this.mixer.port.postMessage({ gains: pairs, due });
   }
 
   /** @param {[number, number] | null} span */
@@ -148,6 +154,8 @@ export class Turntable extends Player {
     this.echoing = new Set();
     /** Stems that come or go soon, and the timers of that. @type {Map<number, number>} */
     this.turning = new Map();
+    /** Levels that stems of a swap will have from a frame on. @type {Map<number, {level: number, at: number}>} */
+    this.coming = new Map();
     this.opened = -1; // where a loop is to begin
     /** Where it was at a frame, when the loop began. @type {{seconds: number, frame: number} | null} */
     this.slipped = null;
@@ -182,9 +190,10 @@ export class Turntable extends Player {
     this.channel.ways.forEach((way, s) => way.sweep.set(this.raw ? 0 : filters[s]));
   }
 
-  /** A stem that left by an echo is back as soon as it is let through. */
+  /** With what a swap has still to change. A stem that left by an echo is back as soon as it is let through. */
   applyGains() {
-    super.applyGains();
+    const then = this.pairs(this.stems.map((_, s) => this.coming.get(s)?.level ?? 0));
+    this.stretch.setGains(this.pairs(), Array.from(this.coming, ([stem, { at }]) => ({ stem, gain: then[stem], at })));
     this.gains().forEach((gain, s) => {
       if (gain && this.echoing.delete(s)) this.stretch.echo(s, false, 0);
     });
@@ -237,15 +246,24 @@ export class Turntable extends Player {
 
   /** Has a stem come or go at a frame. @param {number} s @param {boolean} comes @param {number} at */
   hand(s, comes, at) {
-    const faders = () => ({
-      levels: this.with("levels", s, comes ? this.model.get("levels")[s] || 1 : this.model.get("levels")[s]),
+    const level = this.model.get("levels")[s];
+    this.coming.set(s, { level: comes ? level || 1 : 0, at });
+    this.applyGains();
+    if (comes && this.echoing.delete(s)) this.stretch.echo(s, false, at);
+    this.then(s, at, () => {
+      this.set(this.faders(s, comes));
+      this.coming.delete(s); // not before all faders have followed
+    });
+  }
+
+  /** The faders once a stem has come or gone; what was not heard for a solo of others is mute. @param {number} s @param {boolean} comes */
+  faders(s, comes) {
+    const level = this.model.get("levels")[s];
+    return {
+      levels: this.with("levels", s, comes ? level || 1 : level),
       mutes: Array.from(this.gains(), (gain, k) => (k === s ? !comes : !gain)),
       solos: this.stems.map(() => false),
-    });
-    const { levels, mutes } = faders();
-    this.deck.setGains(this.pairs(levels.map((level, k) => (mutes[k] ? 0 : level))), at);
-    if (comes && this.echoing.delete(s)) this.stretch.echo(s, false, at);
-    this.then(s, at, () => this.set(faders()));
+    };
   }
 
   equalise() {

@@ -195,12 +195,9 @@ export class Deck {
     this.renew();
   }
 
-  /**
-   * @param {[number, number][]} pairs gain left and right of each stem
-   * @param {number} at frame of the context, 0 is at once; a deck of its own tempo waits for it
-   */
-  setGains(pairs, at = 0) {
-    this.mixer.port.postMessage({ gains: pairs, at });
+  /** @param {[number, number][]} pairs gain left and right of each stem */
+  setGains(pairs) {
+    this.mixer.port.postMessage({ gains: pairs });
   }
 
   /** Seconds of the song that leave the loudspeaker now. */

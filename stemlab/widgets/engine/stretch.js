@@ -17,6 +17,7 @@ const PHASES = 256;
 const ROOM = 1024; // samples made and not yet read, at most
 
 /** @typedef {[number, number] | null} Loop samples [a, b) that repeat */
+/** @typedef {{stem: number, gain: [number, number], at: number}} Due what a stem is to have from a frame on */
 
 /**
  * Windowed-sinc rows, PHASES + 1 of TAPS each, that let `cut` of the band pass.
@@ -302,8 +303,8 @@ class DeckProcessor extends AudioWorkletProcessor {
     /** @type {[number, number][]} */
     this.gains = Array.from({ length: song.stems }, () => [1, 1]);
     this.echoes = this.gains.map(() => new Echo());
-    /** @type {{gains: [number, number][], at: number} | null} */
-    this.due = null; // gains that are to come at a frame
+    /** @type {Due[]} */
+    this.due = []; // gains that are still to come
     /** @type {{position: number, at: number}} */
     this.target = { position: 0, at: 0 };
     this.turning = true; // on the way to `target`
@@ -330,8 +331,8 @@ class DeckProcessor extends AudioWorkletProcessor {
   obey(order) {
     if ("block" in order) this.tape.put(order.block, order.samples, order.whole);
     if ("drop" in order) for (const k of order.drop) this.tape.leaving.add(k);
-    if ("gains" in order && order.at) this.due = order;
-    else if ("gains" in order) this.setGains(order.gains);
+    if ("gains" in order) this.setGains(order.gains);
+    if ("due" in order) this.due = order.due;
     if ("echo" in order) this.echoes[order.echo].turn(order.on, order.at, order.delay);
     if ("tempo" in order) this.retune(order);
     if ("loop" in order) this.setLoop(order.loop);
@@ -345,6 +346,16 @@ class DeckProcessor extends AudioWorkletProcessor {
     this.gains = gains;
     for (const voice of this.voices)
       gains.flat().forEach((gain, c) => (voice.gains[c].target = gain));
+  }
+
+  /** Gives stems the gains whose frame has come. @param {number} count */
+  give(count) {
+    const soon = currentFrame + count;
+    if (!this.due.some(({ at }) => at < soon)) return;
+    const gains = [...this.gains];
+    for (const { stem, gain, at } of this.due) if (at < soon) gains[stem] = gain;
+    this.due = this.due.filter(({ at }) => at >= soon);
+    this.setGains(gains);
   }
 
   /**
@@ -461,10 +472,7 @@ class DeckProcessor extends AudioWorkletProcessor {
   process(_inputs, outputs) {
     const channels = outputs.flat();
     const count = channels[0].length;
-    if (this.due && this.due.at < currentFrame + count) {
-      this.setGains(this.due.gains);
-      this.due = null;
-    }
+    this.give(count);
     if (this.turning) this.approach(count);
     if (this.now) this.sound(this.now, channels);
     if (this.old) {
