@@ -13,6 +13,7 @@ import { Faders } from "./parts/faders.js";
 import { keepKeys } from "./parts/keys.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
+/** @typedef {import("./engine/live/columns.js").Rows & {network: string}} Rows of a picture, and whose frames they are */
 /**
  * @typedef {{run: number, time: number, heard: number, healed: number, input: number, wide: number, took: number[],
  *   peaks: ArrayLike<number>}} Report
@@ -52,7 +53,7 @@ export class Live extends Faders {
     this.measured = undefined; // seconds of the chain; null if they were not found
     this.aside = false; // a Worker separates
     this.late = 0; // hops by which it is late
-    /** @type {Map<string, {rows: import("./engine/live/columns.js").Rows, put: (first: number, bytes: Uint8Array) => void}>} */
+    /** @type {Map<string, {rows: Rows, put: (first: number, bytes: Uint8Array) => void}>} */
     this.viewers = new Map();
     this.report = NOTHING;
     this.ending = new AbortController();
@@ -112,15 +113,16 @@ export class Live extends Faders {
     loud();
   }
 
-  /** Has the chain separated by a voice from now on. @param {Chain} chain @param {Voice} voice */
+  /** Has the chain separated by a voice from now on; its clock goes on. @param {Chain} chain @param {Voice} voice */
   speak(chain, voice) {
     chain.voice = voice;
     for (const port of new Set([voice.port, voice.node.port])) port.onmessage = ({ data }) => this.heed(data);
     voice.node.connect(chain.master.input);
     this.late = 0;
+    this.order({ time: this.report.time });
     this.applyGains();
     this.keep();
-    for (const [view, { rows }] of this.viewers) this.order({ view, rows });
+    for (const viewer of this.viewers.keys()) this.show(viewer);
     if (this.source) this.order({ begin: this.turn });
     this.source?.connect(voice.node);
   }
@@ -198,13 +200,19 @@ export class Live extends Faders {
 
   /**
    * Has a picture's columns handed on as they are made, to a viewer of some name; with no rows no more.
-   * @param {string} viewer @param {import("./engine/live/columns.js").Rows | null} rows
+   * @param {string} viewer @param {Rows | null} rows
    * @param {(first: number, bytes: Uint8Array) => void} put
    */
   watch(viewer, rows, put) {
     if (rows) this.viewers.set(viewer, { rows, put });
     else this.viewers.delete(viewer);
-    this.order({ view: viewer, rows });
+    this.show(viewer);
+  }
+
+  /** Has a picture's columns made by the network whose frames they are; it may still be on its way. @param {string} viewer */
+  show(viewer) {
+    const rows = this.viewers.get(viewer)?.rows;
+    this.order({ view: viewer, rows: rows?.network === this.chain?.engine.card.sha256 ? rows : null });
   }
 
   /** Has blocks of all that is separated sent to the kernel, if it wants them; each time they are a line of their own. */

@@ -85,11 +85,15 @@ class View {
     return toggle;
   }
 
-  /** Show cells of another grid. @param {Song} song */
+  /** Show cells of another grid: the same part of the time, and all frequencies. @param {Song} song */
   rescale(song) {
     this.song = this.painter.song = song;
     this.painter.strip = null;
-    this.act(() => this.port.rescale(song.grid));
+    const { start, span } = this.port;
+    this.act(() => {
+      this.port = new Viewport(song.grid, span);
+      this.port.scrollTo(start);
+    });
   }
 
   // ------------------------------------------------------------- pointer and keys

@@ -162,8 +162,8 @@ class MaskView(Fleeting, anywidget.AnyWidget):
         return picture
 
     def _grid(self) -> dict[str, Any]:
-        grid = grid_of(self.picture)
-        return _rolling(grid, self.picture) if isinstance(self._shown, LivePlayer) else grid
+        grid, live = grid_of(self.picture), self._shown
+        return _rolling(grid, live, self.picture) if isinstance(live, LivePlayer) else grid
 
     def show(self, spectrum: Spectrum, masks: Masks) -> None:
         """Show these from now on, and no longer what the player's stems look like.
@@ -263,12 +263,13 @@ def grid_of(shown: Picture) -> dict[str, Any]:
     }
 
 
-def _rolling(grid: dict[str, Any], shown: Picture) -> dict[str, Any]:
+def _rolling(grid: dict[str, Any], live: LivePlayer, shown: Picture) -> dict[str, Any]:
     """Return the grid of a stream: it begins behind as many columns as are kept.
 
-    And with the bins of each row, since the page makes the columns.
+    And with the bins of each row and the network whose frames they are, since the page makes the
+    columns.
     """
-    bins = {"starts": shown.starts.tolist(), "stop": shown.stop}
+    bins = {"starts": shown.starts.tolist(), "stop": shown.stop, "network": live.card.sha256}
     return grid | bins | {"origin": shown.origin - len(shown.columns) / shown.pace}
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from page_side import run
 
 from stemlab.errors import SettingError
 from stemlab.model import find
 from stemlab.sound.audio import load
+from stemlab.widgets import module
 from stemlab.widgets.live import LivePlayer
 from stemlab.widgets.maskview import MaskView
 
@@ -24,6 +26,34 @@ if TYPE_CHECKING:
     from stemlab.spectral import Samples
 
 BLOCK = 8192
+
+
+# A page that has listened for a minute when a picture of another network's frames is asked for.
+EXCHANGED = """
+globalThis.stemlab = { page: "here" };
+globalThis.Worker = class {};
+const facts = { stems: [], levels: [], mutes: [], solos: [], pans: [] };
+const live = new Live({ get: (name) => facts[name] });
+const said = [];
+const voice = (name) => {
+  const port = { postMessage: (order) => said.push([name, order]) };
+  return { port, node: { port, connect() {}, disconnect() {} } };
+};
+const chain = { voice: voice("old"), master: {}, engine: { card: { sha256: "old" } } };
+Object.assign(live, { chain, report: { time: 60 } });
+live.watch("new", { network: "new" }, () => {});
+chain.engine = { card: { sha256: "new" } };
+live.replace(chain, voice("new"));
+tell(said.filter(([, order]) => "rows" in order || "time" in order));
+"""
+
+
+def test_a_picture_is_made_by_the_network_whose_frames_it_has() -> None:
+    """Of another the columns have other numbers; the clock they are numbered by goes on."""
+    before, clock, after = run(module("live.js"), EXCHANGED)
+    assert before == ["old", {"view": "new", "rows": None}]
+    assert clock == ["new", {"time": 60}]
+    assert after == ["new", {"view": "new", "rows": {"network": "new"}}]
 
 
 @pytest.fixture
@@ -76,6 +106,7 @@ def test_another_model_takes_over(player: LivePlayer) -> None:
     assert player.card.name == player.model
     assert player._model == player.card.sha256 != first
     assert view.grid["pace"] == before / 2
+    assert view.grid["network"] == player._model
     with pytest.raises(SettingError, match=r"choose one of stemlab-4-live, stemlab-4-live-100"):
         player.model = "/etc/passwd"
     assert player.model == "stemlab-4-live-100"

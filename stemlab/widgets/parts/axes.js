@@ -40,14 +40,6 @@ export class Viewport {
     this.version = 0;
   }
 
-  /** Another frequency axis; all of it is in view. @param {Grid} grid */
-  rescale(grid) {
-    this.grid = grid;
-    this.bottom = 0;
-    this.top = 1;
-    this.version++;
-  }
-
   /** A stream's picture rolls on: tell whether it has. @param {number} first its oldest column */
   roll(first) {
     if (first === this.first) return false;

@@ -61,10 +61,11 @@ class Separating extends AudioWorkletProcessor {
   }
 
   /**
-   * @param {{gains?: number[][], begin?: number, keep?: string, mark?: boolean, close?: true, view?: string,
-   *   rows?: import("./columns.js").Rows | null}} order
+   * @param {{time?: number, gains?: number[][], begin?: number, keep?: string, mark?: boolean, close?: true,
+   *   view?: string, rows?: import("./columns.js").Rows | null}} order
    */
-  obey({ gains, begin, keep, mark, close, view, rows }) {
+  obey({ time, gains, begin, keep, mark, close, view, rows }) {
+    if (time) this.made = Math.ceil((time * sampleRate) / this.hop[0].length) * this.hop[0].length;
     gains?.forEach((pair, s) => pair.forEach((gain, c) => (this.gains[s][c].target = gain)));
     if (begin) this.begin(begin);
     if (keep !== undefined) this.keep(keep);

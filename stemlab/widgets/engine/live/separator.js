@@ -5,7 +5,7 @@ import { Analyser, apply, measure, Stft, Synthesiser } from "./transform.js";
 /** @typedef {import("./transform.js").Stereo} Stereo */
 /**
  * @typedef {{n_fft: number, hop: number, window: string, synthesis?: number, bins: number, stems: string[],
- *   lookahead: number, sample_rate: number}} Card
+ *   lookahead: number, sample_rate: number, sha256: string}} Card
  */
 
 /** @param {number} length @returns {Stereo} */
