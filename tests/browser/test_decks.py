@@ -164,19 +164,35 @@ def test_a_seek_pulls_the_synced_deck_along(notebook: Notebook, names: Names) ->
     heard(notebook, "both", in_step, 2)
 
 
-def test_a_deck_off_the_beat_shows_it(notebook: Notebook, names: Names) -> None:
+@pytest.mark.parametrize("hand", ["pointer", "key"])
+def test_a_deck_off_the_beat_shows_it(notebook: Notebook, names: Names, hand: str) -> None:
     """Nudged off the beat, SYNC shows that it was lost; a click brings it back."""
     sync(notebook, names)
     lost = notebook.page.locator(".deck.B .sync.lost").last
     nudge = notebook.page.get_by_role("button", name="Nudge faster B").last
-    nudge.dispatch_event("pointerdown", {"pointerId": 1})
+    if hand == "key":
+        nudge.focus()
+        notebook.page.keyboard.down("Space")
+    else:
+        nudge.dispatch_event("pointerdown", {"pointerId": 1})
     lost.wait_for()
-    nudge.dispatch_event("pointerup", {"pointerId": 1})
+    if hand == "key":
+        notebook.page.keyboard.up("Space")
+    else:
+        nudge.dispatch_event("pointerup", {"pointerId": 1})
     heard(notebook, "both", lambda sound: not in_step(sound), 2)
     click(notebook, "Sync B")
     heard(notebook, "both", in_step, 2)
     lost.wait_for(state="hidden")
     true(notebook, "desk.b.synced")
+
+
+def test_a_click_alone_is_a_short_nudge(notebook: Notebook, names: Names) -> None:
+    """As by MIDI or a screen reader: B comes some 8 ms sooner, and no more."""
+    sync(notebook, names)
+    off = apart(notebook.record("both", 6, press("Nudge faster B")))
+    assert -0.03 < off[-1] - off[0] < -0.004
+    np.testing.assert_allclose(off[-3:], off[-1], atol=0.002)
 
 
 def test_a_synced_deck_starts_on_the_beat(notebook: Notebook, names: Names) -> None:
@@ -444,6 +460,16 @@ def test_keyboard(notebook: Notebook) -> None:
         face.press(key)
     true(notebook, "desk.a.playing and desk.b.playing and desk.b.synced")
     true(notebook, "desk.a.cues[0] and desk.b.cues[0] and desk.crossfader == 0.05")
+
+
+@pytest.mark.usefixtures("names")
+def test_letters_are_left_to_what_chooses_by_them(notebook: Notebook) -> None:
+    """They neither start a deck nor mark a cue."""
+    curve = notebook.page.get_by_role("combobox", name="Crossfader curve").last
+    for key in ("l", "q"):
+        curve.press(key)
+    true(notebook, "desk.curve == 'linear'")
+    true(notebook, "not desk.a.playing and not any(desk.b.cues)")
 
 
 STOPS = """([part, at]) => {

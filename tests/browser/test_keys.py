@@ -126,6 +126,20 @@ player.playing, player.loop = False, [0, player.duration]""")
     notebook.run("player.solo(); player.loop = []")
 
 
+def test_a_held_key_acts_once_and_a_held_arrow_goes_on(notebook: Notebook) -> None:
+    notebook.run("player.mute(); player.pause(); player.seek(0)")
+    keyboard, live = notebook.page.keyboard, "[...stemlab.players.values()][0]"
+    notebook.wait(f"!{live}.playing && {live}.now() === 0")
+    notebook.page.locator(".stemlab-player").focus()
+    for key in ("1", "1", "Shift", "ArrowRight", "ArrowRight"):
+        keyboard.down(key)
+    for key in ("1", "Shift", "ArrowRight"):
+        keyboard.up(key)
+    notebook.eventually("player.mutes", "[True, False]")
+    notebook.wait(f"Math.abs({live}.now() - 2) < 0.1")
+    notebook.run("player.mute()")
+
+
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_everybody_can_use_the_widgets(notebook: Notebook, theme: str) -> None:
     notebook.run("display(player.sliders)")

@@ -16,6 +16,7 @@ const CALM = 2; // pictures between two of what does not scroll
 const FINE_SHIFT = 0.01; // seconds by which the grid is moved
 const LOOPS = [1, 2, 4, 8, 16, 32];
 const JUMPS = [-4, -1, 1, 4];
+const PUSH = 200; // ms of a nudge by a click that says nothing of its end
 const TEMPO = { ...REACH, rest: 1, step: 0.001, text: (/** @type {number} */ value) => signed(100 * (value - 1), 1, " %") };
 
 /** By how much the key is shifted. @param {number} semitones @param {number} cents */
@@ -84,16 +85,30 @@ export class DeckFace {
     return rove(line, [this.cue, this.play, this.sync, ...nudges]);
   }
 
-  /** A button that acts while it is held. @param {string} name @param {string} face @param {number} way */
+  /** A button that nudges while it is held, by a pointer or a key. @param {string} name @param {string} face @param {number} way */
   held(name, face, way) {
     const { table } = this;
     const node = this.named(name, face, () => {});
+    const release = () => table.bend !== 1 && table.nudge(0);
+    const key = (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault(); // of the click
+      if (event.type === "keyup") release();
+      else if (!event.repeat) table.nudge(way);
+    };
+    node.addEventListener("keydown", key);
+    node.addEventListener("keyup", key);
     node.addEventListener("pointerdown", (event) => {
       node.setPointerCapture(event.pointerId);
       table.nudge(way);
     });
-    node.addEventListener("pointerup", () => table.nudge(0));
-    node.addEventListener("pointercancel", () => table.nudge(0));
+    for (const end of ["pointerup", "pointercancel", "blur"]) node.addEventListener(end, release);
+    // By MIDI or a screen reader: a pointer's click counts its presses.
+    node.addEventListener("click", ({ detail }) => {
+      if (detail) return;
+      table.nudge(way);
+      setTimeout(release, PUSH);
+    });
     return node;
   }
 

@@ -41,12 +41,15 @@ function withShift(keys) {
   return [a, b];
 }
 
+/** Whether an element has letters and Space for itself. @param {EventTarget | null} target */
+const chooses = (target) => target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && target.type === "color");
+
 /** What a key does, if anything. @param {KeyboardEvent} event @param {Console} desk @param {Crate} crate @returns {(() => void) | undefined} */
-export function shortcut({ code, shiftKey, target }, desk, crate) {
+export function shortcut({ code, shiftKey, repeat, target }, desk, crate) {
   const key = shiftKey ? `Shift+${code}` : code;
-  if (code === "Space" && target instanceof HTMLButtonElement) return undefined;
-  const arrows = target instanceof HTMLInputElement || target instanceof HTMLSelectElement; // have their own
-  if (code.startsWith("Arrow") && arrows) return undefined;
+  if (chooses(target) || (code === "Space" && target instanceof HTMLButtonElement)) return undefined;
+  if (code.startsWith("Arrow") && target instanceof HTMLInputElement) return undefined; // has its own
+  if (shiftKey && repeat) return () => {}; // a held arrow would load its song again and again
   for (const [, a, b, act] of OF_DECKS)
     for (const [side, keys] of [a, b].entries()) {
       const [table, i] = [desk.tables[side], keys.indexOf(key)];

@@ -29,7 +29,8 @@ function hold(event) {
 const isText = (target) => target instanceof HTMLInputElement && ["text", "search"].includes(target.type);
 
 /**
- * Does what a key is for in a widget; neither the browser's own commands nor what is written into a field is meant.
+ * Does what a key is for in a widget; neither the browser's own commands nor what is written into a field is meant. Held,
+ * an arrow goes on step by step; any other key acts once.
  * @param {KeyboardEvent} event @param {() => (() => void) | undefined} shortcut
  */
 export function answer(event, shortcut) {
@@ -38,7 +39,7 @@ export function answer(event, shortcut) {
   if (!act) return;
   event.preventDefault();
   event.stopPropagation();
-  act();
+  if (!event.repeat || event.code.startsWith("Arrow")) act();
 }
 
 /** Keeps the keys of all widgets on this page; to ask again changes nothing. */
