@@ -42,4 +42,4 @@ def module(*names: str) -> str:
 
 
 WORKLET = module("engine/worklet.js")
-"""The audio thread of players; a page loads it once for all."""
+"""The audio thread of players; a page loads it once for each sample rate."""

@@ -497,6 +497,19 @@ def test_screenshots(notebook: Notebook) -> None:
     assert (OUT / "player.png").stat().st_size > 5000
 
 
+def test_a_song_of_another_rate_sounds_as_it_is(notebook: Notebook, player: str) -> None:
+    """Beside the one of 44.1 kHz: it has a context of its own."""
+    sound = 'Audio(tones["vocals"].samples[:480_000], 48_000)'
+    notebook.run(f'other = StemPlayer({{"tone": {sound}}}); display(other); other.play()')
+    other = notebook.run("print(other.model_id)").strip()
+    notebook.wait(f"globalThis.stemlab?.players.get('{other}')?.now() > 0.3")
+    sounds = [notebook.record(name, 0.5)[:, 0] for name in (player, other)]
+    assert [len(sound) for sound in sounds] == [22_050, 24_000]
+    pitch = 2 * np.argmax(np.abs(np.fft.rfft(sounds[1] * np.hanning(24_000))))
+    assert pitch == pytest.approx(TONES["vocals"] * 48 / 44.1, abs=2)
+    notebook.run("other.close()")
+
+
 @pytest.mark.usefixtures("player")
 def test_closing_stops_the_sound(notebook: Notebook) -> None:
     other = open_player(notebook, "other")

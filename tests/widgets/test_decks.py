@@ -111,6 +111,14 @@ def test_loudness_is_measured_or_read_from_the_tag(tmp_path: Path) -> None:
     assert find(path, tmp_path / "b.json").loudness == -11.5
 
 
+def test_a_song_of_another_rate_is_refused() -> None:
+    """It would play too slowly, or too fast."""
+    deck = Deck({"vocals": Audio(TONE.samples, 48_000)})
+    assert deck.error == "this song has 48000 Hz and decks 44100; resample it"
+    assert deck.track is None
+    deck.close()
+
+
 def test_a_rhythm_that_is_given_is_taken() -> None:
     rhythm = Rhythm(120, 0.5, "E minor", 1.0)
     deck = Deck({"vocals": TONE}, rhythm=rhythm)

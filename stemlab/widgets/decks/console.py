@@ -31,6 +31,7 @@ from stemlab.library.prepared import CUES, TRIM, Prepared, valid_cue
 from stemlab.library.rhythm import Rhythm, warm_up
 from stemlab.library.store import FINAL, Store
 from stemlab.separator import Separation
+from stemlab.sound.audio import RATE
 from stemlab.widgets import WORKLET, module, source
 from stemlab.widgets.decks.crate import Crate
 from stemlab.widgets.parts.feed import usual_separator
@@ -165,6 +166,12 @@ class Deck(StemPlayer):
         self.observe(self._keep, ["bpm", "first_beat", "key", "metre", "knots"])
         self.observe(self._keep_loudness, "loudness")
         self.observe(self._keep_prepared, ["cue", "cues", "trim", "last_loop"])
+
+    def _describe(self, track: Track) -> dict[str, Any]:
+        """Return the values of all traits; both decks are mixed at one sample rate."""
+        if track.rate != RATE:
+            raise SettingError(f"this song has {track.rate} Hz and decks {RATE}; resample it")
+        return super()._describe(track)
 
     def _with_stems(self, stems: Sequence[str]) -> dict[str, Any]:
         return super()._with_stems(stems) | {"stem_filters": [0.0] * len(stems)}

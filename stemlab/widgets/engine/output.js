@@ -1,4 +1,4 @@
-// The page's side of the sound: one AudioContext, one Deck for each song, blocks asked for in playing order.
+// The page's side of the sound: one AudioContext for each sample rate, one Deck for each song, blocks asked for in playing order.
 
 const AHEAD = 30; // seconds asked for ahead of the playhead
 const BEHIND = 10; // seconds kept behind it
@@ -18,14 +18,15 @@ export const LOOKAHEAD = 95; // samples by which the limiter delays
  *   so far; `tempo` seconds of the song a second, 1 if it is not named
  * @typedef {{now: () => number, gains: () => Float32Array, playing: boolean, seek: (seconds: number) => void,
  *   output: AudioNode, manager: any, context: AudioContext}} Live
- * @typedef {{players: Map<string, any>, audio?: Promise<AudioContext>, stretch?: Promise<void>,
- *   engines: Record<string, import("./live/node.js").Engine>, page: string}} Page `engines` of live sound, by their models
+ * @typedef {{players: Map<string, any>, audio: Record<number, Promise<AudioContext>>, stretch?: Promise<void>,
+ *   engines: Record<string, import("./live/node.js").Engine>, page: string}} Page `audio` by its rate; `engines` of live
+ *   sound, by their models
  */
 
 /** What all stemlab widgets of this page share. @returns {Page} */
 export function page() {
   const shared = /** @type {{stemlab?: Page}} */ (globalThis);
-  shared.stemlab ??= { players: new Map(), engines: {}, page: pageName() };
+  shared.stemlab ??= { players: new Map(), audio: {}, engines: {}, page: pageName() };
   return shared.stemlab;
 }
 
@@ -45,7 +46,7 @@ export function unique() {
 }
 
 /**
- * The page's one AudioContext, with the processors of worklet.js loaded.
+ * The page's AudioContext of a sample rate, with the processors of worklet.js loaded. It stays open for the next player.
  * @param {string} worklet source text @param {number} rate
  */
 export function audio(worklet, rate) {
@@ -56,7 +57,7 @@ export function audio(worklet, rate) {
     URL.revokeObjectURL(url);
     return context;
   };
-  return (page().audio ??= open());
+  return (page().audio[rate] ??= open());
 }
 
 /** The end of the way: a level, a limiter, meters. */
