@@ -33,6 +33,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
+# A controller that has learnt a pad; whoever asks for MIDI gets its input as an object of his own.
+PAD = """() => {
+  const inputs = [];
+  navigator.requestMIDIAccess = async () => {
+    inputs.push({ onmidimessage: null });
+    return { inputs: new Map([["1", inputs.at(-1)]]) };
+  };
+  localStorage.setItem("stemlab-midi", JSON.stringify({ "144 0": "Play A" }));
+  const data = Uint8Array.of(0x90, 0, 100);
+  globalThis.pad = () => inputs.forEach((input) => input.onmidimessage?.({ data }));
+}"""
+
+
 def sounds(sound: Samples) -> bool:
     """Whether the tones of deck A are heard."""
     return has(sound, FLAT)
@@ -110,6 +123,29 @@ def test_clearing_and_closing_leave_no_sound(notebook: Notebook) -> None:
     notebook.keep(names.desk)
     notebook.run("desk.close()")
     falls_silent(notebook, names.desk)
+
+
+def test_two_views_of_the_decks(notebook: Notebook, tmp_path: Path) -> None:
+    """A pad acts once; both show the song that comes, also the one that is left alone."""
+    songs = {name: tmp_path / f"{name}.wav" for name in ("one", "two")}
+    for path in songs.values():
+        save(path, Audio(np.full((2 * RATE, 2), 0.1, np.float32)))
+    shown = (
+        "[...document.querySelectorAll('.deck.B .title')].map((node) => node.textContent).join()"
+    )
+    notebook.page.evaluate(PAD)
+    make(notebook)
+    notebook.run("import ipywidgets; beside = ipywidgets.VBox([desk]); display(beside)")
+    notebook.wait(f"{shown} === 'Untitled,Untitled'")
+    notebook.page.evaluate("pad()")
+    true(notebook, "desk.a.playing")
+    notebook.run(f"desk.load('b', {str(songs['one'])!r})")
+    notebook.wait(f"{shown} === 'one,one'")
+    notebook.run("beside.children = []")
+    notebook.run(f"desk.load('b', {str(songs['two'])!r})")
+    notebook.wait(f"{shown} === 'two'")
+    notebook.page.evaluate("pad()")
+    true(notebook, "not desk.a.playing")
 
 
 def test_two_hundred_seeks(notebook: Notebook) -> None:

@@ -6,6 +6,7 @@ import { onChange } from "../parts/changes.js";
 import { Recorder } from "../parts/recorder.js";
 import { glide } from "./channel.js";
 import { CURVES, shares } from "./curves.js";
+import { Midi } from "./midi.js";
 import { Turntable } from "./turntable.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<any>} Model */
@@ -25,11 +26,13 @@ export class Console {
     for (const bus of this.buses) bus.connect(this.master.input);
     this.phones = new Phones(context);
     this.recorder = new Recorder(model, page().page, () => this.lend());
+    this.midi = new Midi();
     /** @type {(Turntable | null)[]} */
     this.tables = [null, null];
     /** @type {MediaStreamAudioDestinationNode | null} */
     this.sink = null;
-    this.onload = () => {};
+    /** Called when a song has come or gone. @type {Set<() => void>} */
+    this.loaded = new Set();
   }
 
   async start() {
@@ -75,7 +78,7 @@ export class Console {
     if (a) a.partner = b;
     if (b) b.partner = a;
     this.tables[i]?.start();
-    this.onload();
+    for (const tell of this.loaded) tell();
   }
 
   /** @param {number} i side */
@@ -139,6 +142,7 @@ export class Console {
     SIDES.forEach((_, i) => this.eject(i));
     this.recorder.close();
     for (const bus of this.buses) bus.disconnect();
+    this.midi.close();
     this.phones.close();
     this.master.close();
   }

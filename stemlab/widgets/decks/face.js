@@ -8,7 +8,6 @@ import { Console, SIDES } from "./console.js";
 import { Crate, takesFiles } from "./crate.js";
 import { DeckFace } from "./deck.js";
 import { fits } from "./harmony.js";
-import { Midi } from "./midi.js";
 import { MixerFace } from "./mixer.js";
 import { SaveFace } from "./saving.js";
 import { keyList, shortcut } from "./shortcuts.js";
@@ -64,14 +63,14 @@ class Face {
     this.keys = keyList();
     this.browsed = (/** @type {any} */ message) => message.kind === "browsed" && this.crate?.picker.show(message.path, message.names);
     desk.model.on("msg:custom", this.browsed);
-    this.midi = new Midi(this.root, (words) => (this.advice = words));
+    this.leave = desk.midi.join(this.root, (words) => (this.advice = words));
   }
 
   async build() {
     const { desk } = this;
     const turn = ++this.built;
     this.faces = desk.tables.map((table, i) => table && new DeckFace(table, SIDES[i].toUpperCase(), desk.model));
-    this.mixer = new MixerFace(desk, () => this.midi.learn(), (words) => (this.advice = words), this.keys);
+    this.mixer = new MixerFace(desk, () => desk.midi.learn(), (words) => (this.advice = words), this.keys);
     this.saving = new SaveFace(desk);
     this.crate ??= new Crate({
       look: (folder) => desk.set({ folder }),
@@ -148,15 +147,17 @@ class Face {
 
   /** @returns {() => void} stops it */
   start() {
-    this.build();
-    this.desk.onload = () => this.build();
+    const build = () => this.build();
+    build();
+    this.desk.loaded.add(build);
     const stop = frames((ms) => this.draw(ms));
     return () => {
       stop();
+      this.desk.loaded.delete(build);
       this.unwatch();
       this.desk.model.off("msg:custom", this.browsed);
       for (const one of this.stops) one();
-      this.midi.close();
+      this.leave();
     };
   }
 
