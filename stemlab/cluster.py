@@ -257,14 +257,11 @@ def _local(count: int | None) -> Iterator[SpecCluster]:
 
 def _keys(security: Security) -> dict[str, str]:
     """Return what lets a worker in, as settings of Dask: in its environment no other user looks."""
-    tls = {
-        "CA_FILE": security.tls_ca_file,
-        "WORKER__CERT": security.tls_worker_cert,
-        "WORKER__KEY": security.tls_worker_key,
-    }
-    return {f"DASK_DISTRIBUTED__COMM__TLS__{name}": key for name, key in tls.items()} | {
-        "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True"
-    }
+    tls = security.get_tls_config_for_role("worker")
+    settings = {"TLS__CA_FILE": "ca_file", "TLS__WORKER__CERT": "cert", "TLS__WORKER__KEY": "key"}
+    keys = {setting: tls[name] for setting, name in settings.items()}
+    keys["REQUIRE_ENCRYPTION"] = "True"
+    return {f"DASK_DISTRIBUTED__COMM__{setting}": key for setting, key in keys.items()}
 
 
 def _worker_class(keys: Mapping[str, str]) -> Any:

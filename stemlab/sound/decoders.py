@@ -334,7 +334,7 @@ class _ChainedSource:
                 source = self._opened(link)
                 self._links.append((link, source.rate, source.length))
         self.rate = self._links[0][1]
-        self.length = sum(length for *_, length in self._links)
+        self.length: int | None = sum(length for *_, length in self._links)
 
     def _opened(self, link: tuple[int, int]) -> _SndfileSource:
         window = self._open.enter_context(Window(self._path, *link))

@@ -111,7 +111,7 @@ def _forgiving() -> contextlib.suppress:
     """
     from mutagen.id3 import _frames
 
-    _frames.zlib = _REFUSING
+    vars(_frames)["zlib"] = _REFUSING
     return contextlib.suppress(Exception)
 
 
