@@ -80,7 +80,7 @@ class Audio:
     Parameters
     ----------
     samples
-        float32 ``[samples, 2]``, full scale ±1.
+        Floats ``[samples, 2]``, full scale ±1; kept as float32.
     rate
         Samples per second.
 
@@ -101,12 +101,13 @@ class Audio:
 
     def __post_init__(self) -> None:
         """Refuse what is no sound."""
-        kind, shape = self.samples.dtype, self.samples.shape
-        if self.samples.ndim != 2 or shape[1] != 2 or kind.kind != "f":  # noqa: PLR2004
+        given = np.asarray(self.samples)
+        if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind != "f":  # noqa: PLR2004
             raise AudioError(
-                f"sound: has the shape {list(shape)} of {kind}, not [samples, 2] of floats; "
-                "transpose it if channels come first, repeat mono, scale integers to ±1"
+                f"sound: has the shape {list(given.shape)} of {given.dtype}, not [samples, 2] of "
+                "floats; transpose it if channels come first, repeat mono, scale integers to ±1"
             )
+        object.__setattr__(self, "samples", given.astype(np.float32, copy=False))
         if self.rate <= 0:
             raise AudioError(f"sound: {self.rate} samples per second; give what it was recorded at")
         check_sound("sound", self.samples)

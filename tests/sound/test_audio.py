@@ -671,3 +671,9 @@ def test_what_is_not_stereo_of_floats_is_refused(samples: Any) -> None:
 def test_a_sound_has_a_rate() -> None:
     with pytest.raises(AudioError, match="sound: 0 samples per second"):
         Audio(np.zeros((10, 2), np.float32), 0)
+
+
+def test_double_precision_is_kept_as_single() -> None:
+    assert Audio(np.full((10, 2), 0.1)).samples.dtype == np.float32
+    single = np.zeros((10, 2), np.float32)
+    assert Audio(single).samples is single
