@@ -32,6 +32,7 @@ BEATS = {3: 3, 4: 4, 6: 2, 12: 4}
 _WINDOW, _HOP = 512, 64  # samples: 23 ms, so that an onset is known to 3 ms
 _FRAMES = RATE / _HOP  # frames per second
 _LAG = 4  # frames between which the flux is taken: its peak then lies on the onset
+_PIECE = 16_384  # frames, 48 s, that are transformed at once
 _BANDS = (0, 6, 40, _WINDOW // 2)  # edges in bins: kick up to 260 Hz, snare up to 1.7 kHz, hats
 _WEIGHTS = (1.5, 1.0, 1.0)  # hats often sound off the beat, kicks seldom
 _SPREAD = 0.006  # seconds by which strokes that belong together differ
@@ -44,6 +45,7 @@ _MISTAKEN = (1, 2, 1 / 2, 4 / 3, 3 / 4, 3 / 2, 2 / 3, 3, 1 / 3, 5 / 4, 4 / 5)
 _SLOWEST, _FASTEST = 40.0, 240.0  # beats a minute
 _CLEAR = 0.1  # noise reaches 0.05
 
+_TURNS = 32  # in which a fine spectrum is found
 _PHASES = 96  # parts of a beat
 _STEP = 1.0  # second from one window to the next
 _SMOOTH = 15  # steps
@@ -73,14 +75,28 @@ def flux(samples: Floats) -> Floats:
     ndarray
         Onset strength [bands, frames], 345 frames a second.
     """
-    magnitude = np.abs(librosa().stft(samples, n_fft=_WINDOW, hop_length=_HOP))
+    count = 1 + len(samples) // _HOP
+    pieces = [(begin, min(begin + _PIECE, count)) for begin in range(0, count, _PIECE)]
+    loudest = max(_magnitude(samples, *piece).max() for piece in pieces)
+    parts = []
+    for begin, end in pieces:
+        before = min(begin, _LAG)
+        magnitude = _magnitude(samples, begin - before, end)
+        parts.append(_rise(np.log1p(100 * magnitude / loudest))[:, before:])
+    return np.concatenate(parts, axis=1)
+
+
+def _magnitude(samples: Floats, begin: int, end: int) -> Floats:
+    """Return the spectrum of some frames [bins, frames], each around its `_HOP`-th sample."""
+    first, last = begin * _HOP - _WINDOW // 2, (end - 1) * _HOP + _WINDOW // 2
+    heard = np.pad(samples[max(0, first) : last], (max(0, -first), max(0, last - len(samples))))
+    magnitude: Floats = np.abs(librosa().stft(heard, n_fft=_WINDOW, hop_length=_HOP, center=False))
+    return magnitude
+
+
+def _rise(loudness: Floats) -> Floats:
     strength: Floats = librosa().onset.onset_strength_multi(
-        S=np.log1p(100 * magnitude / magnitude.max()),
-        sr=RATE,
-        hop_length=_HOP,
-        lag=_LAG,
-        channels=list(_BANDS),
-        center=False,
+        S=loudness, sr=RATE, hop_length=_HOP, lag=_LAG, channels=list(_BANDS), center=False
     )
     return strength
 
@@ -212,11 +228,20 @@ def _pulse(onsets: Floats, bpm: float) -> float:
 
 
 def _power(flux: Floats) -> Floats:
-    """Return the power spectrum of onsets over what noise has, finely."""
+    """Return the power spectrum of onsets over what noise has, finely.
+
+    Its bins lie so close that one transform for all would take many times the memory: each turn
+    finds some of them, by a coarse spectrum of the onsets shifted by a part of its bins.
+    """
     size = 1 << (50 * len(flux)).bit_length()
-    power = np.square(np.abs(np.fft.rfft(flux - flux.mean(), size)), dtype=np.float64)
-    above: Floats = power - np.median(power[: round(_FINEST / _FRAMES * size)])
-    return above
+    swing, shift = flux - flux.mean(), -2j * np.pi / size * np.arange(len(flux))
+    power = np.empty((size // _TURNS // 2 + 1, _TURNS), np.float32)
+    for turn in range(_TURNS):
+        coarse = np.fft.fft(swing * np.exp(turn * shift), size // _TURNS)[: len(power)]
+        power[:, turn] = np.square(np.abs(coarse))
+    power = power.reshape(-1)[: size // 2 + 1]
+    power -= np.median(power[: round(_FINEST / _FRAMES * size)])
+    return power
 
 
 def _tempo(flux: Floats, rough: float) -> float:
@@ -282,7 +307,8 @@ def _folded(
     onsets: Floats, beat: float, start: int = 0, stop: int | None = None, count: int = _PHASES
 ) -> Floats:
     """Lay beats over one another: mean onset strength [bands, count] in parts of a beat."""
-    frames = np.arange(onsets.shape[1])[start:stop]
+    heard = range(onsets.shape[1])[start:stop]
+    frames = np.arange(heard.start, heard.stop)
     parts = (frames * (count / beat / _FRAMES)).astype(int) % count
     sums = [np.bincount(parts, band[start:stop], count) for band in onsets]
     mean: Floats = np.stack(sums) / np.maximum(1, np.bincount(parts, minlength=count))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from stemlab.library import grid, sidecar
 from stemlab.library.loudness import SILENCE, loudness
 from stemlab.library.rhythm import Rhythm, analyse
-from stemlab.sound.audio import Audio
 from stemlab.sound.tags import read_note, replay_gain
 
 if TYPE_CHECKING:
@@ -98,12 +97,12 @@ def keep_rhythm(note: Path | None, rhythm: Rhythm) -> None:
 
 def find_rhythm(track: Track) -> Rhythm:
     """Listen to a track's mix."""
-    return analyse(Audio(track.heard(), track.rate))
+    return analyse(track)
 
 
 def find_loudness(track: Track) -> float:
     """Measure a track's mix, in LUFS."""
-    return loudness(Audio(track.heard(), track.rate))
+    return loudness(track)
 
 
 def remembered(song: Path | None, note: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stemlab.sound.audio import Audio, Reader
+from stemlab.sound.audio import opened
 
 if TYPE_CHECKING:
     import os
@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
     import av.filter
 
-    from stemlab.sound.audio import Samples
+    from stemlab.sound.audio import Samples, Sound
 
 SILENCE = -70.0
 """LUFS below which nothing counts: the gate of EBU R 128, and what a silent song has."""
 
-_BLOCK = 65_536
 _KEY = "lavfi.r128.I"
 
 
-def loudness(song: Audio | str | os.PathLike[str]) -> float:
+def loudness(song: Sound | str | os.PathLike[str]) -> float:
     """Measure the integrated loudness of a whole song (EBU R 128, by FFmpeg's ebur128 filter).
 
     Memory does not grow with its length; a minute of it takes a tenth of a second.
@@ -51,15 +50,13 @@ def loudness(song: Audio | str | os.PathLike[str]) -> float:
     --------
     A tone of 1 kHz on both sides is as loud as its amplitude says, in dB:
 
+    >>> from stemlab.sound.audio import Audio
     >>> tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(44_100) / 44_100)
     >>> round(loudness(Audio(np.stack([tone, tone], axis=1).astype(np.float32))), 1)
     -20.0
     """
-    if isinstance(song, Audio):
-        parts = range(0, len(song.samples), _BLOCK)
-        return _integrated((song.samples[i : i + _BLOCK] for i in parts), song.rate)
-    with Reader(song) as reader:
-        return _integrated(reader.blocks(_BLOCK), reader.rate)
+    with opened(song) as sound:
+        return _integrated(sound.blocks(), sound.rate)
 
 
 def _integrated(blocks: Iterable[Samples], rate: int) -> float:

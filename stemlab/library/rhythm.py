@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from stemlab.errors import SettingError
 from stemlab.library import beats, grid, keys
 from stemlab.library.keys import NAMES
-from stemlab.sound.audio import RATE, Audio, Reader, resample
+from stemlab.sound.audio import RATE, Audio, opened, resampled
 
 if TYPE_CHECKING:
     import os
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from stemlab.sound.audio import Sound
+
     Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
 SPAN = 120.0
 """Seconds from the middle of a song that tell its key."""
+LONGEST = 3 * 3600
+"""Seconds of a song that are listened to; so many take 1.4 GB of memory meanwhile."""
 SHORTEST = 4.0
 """Seconds below which there is no telling a beat or a key."""
 
@@ -180,11 +185,11 @@ def _line(times: Sequence[float]) -> tuple[float, float]:
     return float(beat), float(start)
 
 
-def analyse(song: Audio | str | os.PathLike[str]) -> Rhythm:
+def analyse(song: Sound | str | os.PathLike[str]) -> Rhythm:
     """Find tempo, beats, metre and key of a song.
 
     What is silent, shorter than `SHORTEST` or without a pulse has no beats: ``bpm`` and
-    ``confidence`` are 0.
+    ``confidence`` are 0. What comes after `LONGEST` is not heard: there the last tempo goes on.
 
     Parameters
     ----------
@@ -202,8 +207,7 @@ def analyse(song: Audio | str | os.PathLike[str]) -> Rhythm:
         If the file cannot be read.
     """
     samples = _mono(song)
-    samples = samples - samples.mean() if len(samples) else samples
-    if len(samples) < SHORTEST * beats.RATE or np.sqrt(np.mean(samples**2)) < _QUIET:
+    if len(samples) < SHORTEST * beats.RATE or _level(samples) < _QUIET:
         return Rhythm(0.0, 0.0, "", 0.0)
     begin = max(0, len(samples) - round(SPAN * beats.RATE)) // 2
     part = samples[begin : begin + round(SPAN * beats.RATE)]
@@ -211,7 +215,9 @@ def analyse(song: Audio | str | os.PathLike[str]) -> Rhythm:
     tones = keys.tones(part, beats.RATE, tuning)
     key = keys.key_of(tones)
     plain = Rhythm(0.0, 0.0, key, 0.0, tuning=round(100 * tuning, 1) if key else 0.0)
-    found = beats.find(beats.flux(samples), tones, begin / beats.RATE)
+    onsets = beats.flux(samples)
+    del samples, part  # large, and heard by now
+    found = beats.find(onsets, tones, begin / beats.RATE)
     return plain if found is None else _with(plain, found)
 
 
@@ -240,11 +246,20 @@ def warm_up() -> None:
         analyse(Audio(ticks))
 
 
-def _mono(song: Audio | str | os.PathLike[str]) -> Floats:
-    """Return a song's mono samples at `beats.RATE`."""
-    if isinstance(song, Audio):
-        whole: Floats = resample(song, beats.RATE).samples.mean(axis=1)
-        return whole
-    with Reader(song, beats.RATE) as reader:
-        mono: Floats = np.concatenate([block.mean(axis=1) for block in reader.blocks()])
-        return mono
+def _mono(song: Sound | str | os.PathLike[str]) -> Floats:
+    """Return a song's mono samples at `beats.RATE`, around 0, of `LONGEST` seconds at most."""
+    most = LONGEST * beats.RATE
+    mono = bytearray()  # grows in place, where a list of blocks would be held twice
+    with opened(song, beats.RATE) as sound:
+        for block in resampled(sound.blocks(), sound.rate, beats.RATE):
+            mono += block.mean(axis=1).data
+            if len(mono) >= 4 * most:
+                break
+    samples: Floats = np.frombuffer(mono, np.float32)[:most]
+    samples -= samples.mean() if len(samples) else 0
+    return samples
+
+
+def _level(samples: Floats) -> float:
+    """Return the root of their mean square."""
+    return math.sqrt(np.dot(samples, samples) / len(samples))

@@ -180,6 +180,11 @@ class Track:
         """Return the mix from one sample to another, float32 [n, 2], full scale 1."""
         return _floats(self.mix[start:stop])
 
+    def blocks(self) -> Iterator[Samples]:
+        """Yield the mix in blocks, as `heard` returns it."""
+        for start in range(0, self.length, BLOCK):
+            yield self.heard(start, start + BLOCK)
+
     def original(self, block: int) -> NDArray[np.int16]:
         """Return the mix of a block, [BLOCK, 2], as it is kept; zeros after the song's end."""
         samples = self.mix[block * BLOCK : (block + 1) * BLOCK]

@@ -7,9 +7,10 @@ import dataclasses
 import functools
 import io
 import math
+import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -22,7 +23,6 @@ from stemlab.sound.tags import Tags, read_tags, write_tags
 from stemlab.sound.unbroken import unbroken
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Any
@@ -41,10 +41,13 @@ __all__ = [
     "Audio",
     "AudioWarning",
     "Reader",
+    "Sound",
     "Tags",
     "Writer",
     "load",
+    "opened",
     "resample",
+    "resampled",
     "save",
 ]
 
@@ -53,6 +56,8 @@ RATE = 44_100
 
 LONGEST = 24 * 3600
 """Seconds of a song: kilobytes of what is silent and compressed well may hold days."""
+
+_BLOCK = 65_536  # samples, where nothing else is asked for
 
 # What soxr's filter rings, in output samples: starting so much earlier changes nothing above
 # -118 dB (measured from 1 to 768 kHz).
@@ -71,6 +76,17 @@ WRITE_SUFFIXES = frozenset(_FORMATS)
 """What `Writer` can write."""
 
 _WAV_LIMIT = 2**32 - 2**16  # a RIFF size has 32 bits; the rest is for header and tags
+
+
+class Sound(Protocol):
+    """What gives its samples in blocks, so that no one has to hold all of them."""
+
+    @property
+    def rate(self) -> int:
+        """Samples per second."""
+
+    def blocks(self) -> Iterator[Samples]:
+        """Yield the sound in order, float32 ``[n, 2]`` each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +132,11 @@ class Audio:
     def duration(self) -> float:
         """Length in seconds."""
         return len(self.samples) / self.rate
+
+    def blocks(self) -> Iterator[Samples]:
+        """Yield the samples in blocks, [n, 2] each."""
+        for start in range(0, len(self.samples), _BLOCK):
+            yield self.samples[start : start + _BLOCK]
 
     def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
         """Show a small player in a notebook."""
@@ -175,7 +196,7 @@ class Reader:
         """Title, artist and so on, and the cover."""
         return read_tags(self.path)
 
-    def blocks(self, size: int = 65_536, start: int = 0) -> Iterator[Samples]:
+    def blocks(self, size: int = _BLOCK, start: int = 0) -> Iterator[Samples]:
         """Yield the sound from sample ``start`` on.
 
         The samples are the same wherever one starts (below -110 dB where they are resampled).
@@ -209,8 +230,8 @@ class Reader:
         # Output sample k·up falls on input sample k·down: only there may a resampler start.
         k = max(0, start - _RINGING) // up if up != down else start
         pieces = _counted(source.read(k * down), self.path, k * down, source)
-        resampled = _resampled(pieces, source.rate, self.rate)
-        yield from reblock(_skipped(resampled, start - k * up), size)
+        wanted = resampled(pieces, source.rate, self.rate)
+        yield from reblock(_skipped(wanted, start - k * up), size)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -256,7 +277,8 @@ def _counted(
         )
 
 
-def _resampled(pieces: Iterable[Samples], source_rate: int, rate: int) -> Iterator[Samples]:
+def resampled(pieces: Iterable[Samples], source_rate: int, rate: int) -> Iterator[Samples]:
+    """Change the sampling rate of sound as it comes; what `resample` does to a whole one."""
     if source_rate == rate:
         yield from pieces
         return
@@ -272,6 +294,22 @@ def _skipped(pieces: Iterable[Samples], count: int) -> Iterator[Samples]:
     for piece in pieces:
         yield piece[count:]
         count = max(0, count - len(piece))
+
+
+@contextlib.contextmanager
+def opened(song: Sound | str | os.PathLike[str], rate: int = RATE) -> Iterator[Sound]:
+    """Give a sound as it is, or what is in its file at a rate.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, damaged, empty or not sound.
+    """
+    if isinstance(song, str | os.PathLike):
+        with Reader(song, rate) as reader:
+            yield reader
+    else:
+        yield song
 
 
 def load(path: str | os.PathLike[str], rate: int = RATE) -> Audio:
@@ -318,7 +356,7 @@ def resample(audio: Audio, rate: int) -> Audio:
     >>> len(resample(Audio(np.zeros((48_000, 2), np.float32), 48_000), RATE).samples)
     44100
     """
-    pieces = _resampled([audio.samples], audio.rate, rate)
+    pieces = resampled([audio.samples], audio.rate, rate)
     return Audio(np.concatenate(list(pieces)), rate)
 
 

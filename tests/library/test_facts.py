@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pytest
 
-from stemlab.library.facts import Facts
-from stemlab.library.rhythm import Rhythm
+from stemlab.library.facts import Facts, find_loudness, find_rhythm
+from stemlab.library.loudness import loudness
+from stemlab.library.rhythm import Rhythm, analyse
+from stemlab.library.store import Track
+from stemlab.sound.audio import RATE, Audio
 
 OLD = {"bpm": 120.0, "first_beat": 0.5, "key": "A minor", "confidence": 0.5}
 
@@ -22,6 +27,20 @@ def test_a_rhythm_comes_back_as_it_was_kept() -> None:
 
 def test_a_note_of_before_there_were_metres_is_read() -> None:
     assert Facts.read({"rhythm": OLD}).rhythm == Rhythm(120, 0.5, "A minor", 0.5)
+
+
+def test_a_track_is_heard_block_by_block() -> None:
+    samples = np.zeros((40 * RATE, 2), np.float32)
+    samples[:: RATE // 2] = 0.5
+    song = Audio(samples)
+    track = Track.of({"all": song})
+    assert find_rhythm(track) == analyse(song)
+    tracemalloc.start()
+    found = find_loudness(track)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == pytest.approx(loudness(song), abs=0.01)
+    assert peak < samples.nbytes / 4
 
 
 @pytest.mark.parametrize(

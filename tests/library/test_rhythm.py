@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +18,14 @@ from sounds import SONGS
 
 from stemlab import demo
 from stemlab.errors import AudioError, SettingError
+from stemlab.library import beats, rhythm
 from stemlab.library.keys import NAMES
 from stemlab.library.rhythm import SPAN, Rhythm, analyse, tap
 from stemlab.sound.audio import RATE, Audio, Reader, save
+from stemlab.sound.compiled import librosa
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -55,6 +59,17 @@ def chords(pitches: list[tuple[int, ...]], seconds: float = 1.0, repeats: int = 
     ]
     one = 0.05 * np.tile(np.concatenate(parts), repeats)
     return Audio(np.stack([one, one], axis=1).astype(np.float32))
+
+
+class Endless:
+    """A sound without an end: two seconds of clicks, over and over."""
+
+    rate = RATE
+
+    def blocks(self) -> Iterator[Samples]:
+        part = clicks(120, 0.25, 2).samples
+        while True:
+            yield part
 
 
 def off_grid(rhythm: Rhythm, time: float) -> float:
@@ -119,6 +134,51 @@ def test_grid_is_of_the_whole_song_though_only_its_middle_is_heard(tmp_path: Pat
     assert off_grid(rhythm, 0.2) < 0.004
     assert rhythm.bpm == pytest.approx(analyse(song).bpm, abs=1e-3)
     assert off_grid(analyse(song), rhythm.first_beat) < 0.001
+
+
+def test_of_an_endless_song_the_begin_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rhythm, "LONGEST", 30)
+    found = analyse(Endless())
+    assert found.bpm == pytest.approx(120, abs=0.01)
+    assert off_grid(found, 1000.25) < 0.05
+
+
+@pytest.mark.parametrize("piece", [5, 1000, 10**6])
+def test_onsets_are_those_of_a_spectrum_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    monkeypatch.setattr(beats, "_PIECE", piece)
+    samples = np.random.default_rng(0).normal(0, 0.1, 4 * beats.RATE + 17).astype(np.float32)
+    samples[: 2 * beats.RATE] *= 0.1  # the loudest of all counts, not that of a piece
+    magnitude = np.abs(librosa().stft(samples, n_fft=512, hop_length=64))
+    loud = np.log1p(100 * magnitude / magnitude.max())
+    rise = np.maximum(0, loud[:, 4:] - loud[:, :-4])
+    bands = [rise[a:b].mean(axis=0) for a, b in ((0, 6), (6, 40), (40, 256))]
+    found = beats.flux(samples)
+    np.testing.assert_allclose(found, np.pad(bands, ((0, 0), (4, 0))), atol=1e-6)
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Return the bytes that work takes at most beside what is there."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_of_ten_minutes_is_little_more_than_their_sound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rhythm, "LONGEST", 600)
+    sound = 600 * beats.RATE * 4
+    samples = rhythm._mono(Endless())
+    assert samples.nbytes == sound
+    assert peak(lambda: rhythm._mono(Endless())) < 1.2 * sound
+    assert peak(lambda: beats.flux(samples)) < 2 * sound
+    onsets = np.resize(beats.flux(samples[: 30 * beats.RATE]).mean(axis=0), sound // 4 // 64)
+    assert peak(lambda: beats._power(onsets)) < 2 * sound
 
 
 # Root position, the root also in the bass; semitones over the tonic.
