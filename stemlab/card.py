@@ -30,6 +30,11 @@ DEEPEST = 8
 MOST_CELLS = 1 << 24  # of a window
 
 WINDOWS = ("bartlett", "blackman", "boxcar", "cosine", "hamming", "hann")
+# What a card says about its model, which changes nothing in the stems.
+ABOUT = (
+    "name", "version", "licence", "source", "precision", "training_data", "measured", "runtimes",
+    "path",
+)  # fmt: skip
 # Stems become names of files, on any system.
 STEM = re.compile(r"\w([\w +()-]{0,38}[\w+()-])?")
 DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9¹²³]", re.IGNORECASE)
@@ -92,7 +97,7 @@ class Card:
     precision: str
     extension: str
     training_data: str
-    measured: dict[str, Any]
+    measured: dict[str, Any] = field(hash=False)
     runtimes: tuple[str, ...]
     path: Path = field(compare=False)
     synthesis: int | None = None
@@ -138,6 +143,11 @@ class Card:
         """How windows go into the network, and masks come out of it."""
         said = {name: getattr(self, name) for name in USUAL}
         return Ports(**said, frames=self.frames, bins=self.bins, stems=len(self.stems))
+
+    @property
+    def recipe(self) -> tuple[Any, ...]:
+        """All of it that decides how stems sound, the network's sha256 among it."""
+        return tuple(getattr(self, each.name) for each in fields(self) if each.name not in ABOUT)
 
     @property
     def streams(self) -> bool:

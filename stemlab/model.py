@@ -175,7 +175,7 @@ class StemModel:
         """
         known = card if isinstance(card, Card) else find(card)
         known.verify()
-        key = (known.path.resolve(), known.sha256, runtime, threads, frames, _niceness())
+        key = (known.path.resolve(), known, runtime, threads, frames, _niceness())
         with _sharing:
             model = _shared.get(key)
             if model is None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stemlab.cluster import Failure, connect, run
 from stemlab.errors import AudioWarning
 from stemlab.library.export import Export, export
+from stemlab.model import StemModel, find
+from stemlab.separator import Separator
 from stemlab.sound.drafts import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
+    from stemlab.card import Card
     from stemlab.cluster import Where
-    from stemlab.separator import Separator
 
 # What became of a song: "song" and either "error", or "files" by stem, "seconds" of sound, "speed"
 # in × real time, "reused" and "warnings".
@@ -86,21 +88,20 @@ def _separate(
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AudioWarning)
-            made = export(song, folder, _separator(model), kind=kind, stems=stems, force=force)
+            separator = _separator(find(model))
+            made = export(song, folder, separator, kind=kind, stems=stems, force=force)
     finally:
         _clear(folder)
     said = [str(w.message) for w in caught if issubclass(w.category, AudioWarning)]
     return report(made, start) | {"warnings": said}
 
 
-@cache
-def _separator(model: str) -> Separator:
+@lru_cache(maxsize=2)
+def _separator(card: Card) -> Separator:
+    """Return the separator of a model; a card that is corrected is another model."""
     from distributed import get_worker
 
-    from stemlab.model import StemModel
-    from stemlab.separator import Separator
-
-    return Separator(StemModel(model, threads=get_worker().state.nthreads))
+    return Separator(StemModel(card, threads=get_worker().state.nthreads))
 
 
 def _clear(folder: Path) -> bool:

@@ -392,8 +392,7 @@ def digest(song: str | Path | Audio, separator: Separator) -> str:
         If the song's file cannot be read.
     """
     known = _known(song)
-    card = separator.model.card
-    settings = (FORMAT, card.sha256, card.frames, separator.settings)
+    settings = (FORMAT, separator.model.card.recipe, separator.settings)
     known.update(repr(settings).encode())
     return known.hexdigest()[:32]
 
@@ -401,6 +400,7 @@ def digest(song: str | Path | Audio, separator: Separator) -> str:
 def _known(song: str | Path | Audio) -> hashlib._Hash:
     known = hashlib.sha256()
     if isinstance(song, Audio):
+        known.update(repr((song.rate, song.samples.shape)).encode())
         known.update(np.ascontiguousarray(song.samples).data)
     else:
         _digest_file(known, Path(song))

@@ -122,7 +122,7 @@ class Setting:
             If the model cannot run, or a setting has no meaning.
         """
         return Separator(
-            model or _model(self.model, self.runtime, self.threads),
+            model or _model(find(self.model), self.runtime, self.threads),
             stft=self.stft(),
             exponent=self.exponent,
             past=self.past,
@@ -152,14 +152,11 @@ class Job:
     @property
     def key(self) -> str:
         """Digest of all that decides the result, files by name, size and time."""
-        sources = (*self.song.mixed, *chain(*self.song.stems.values()))
-        paths = {source.path for source in sources}
+        paths = self._paths
         with suppress(StemlabError):  # told by the job itself
-            paths.add(find(self.setting.model).path)
-        stamps = [
-            (s.st_size, s.st_mtime_ns) for p in sorted(paths) if p.exists() and (s := p.stat())
-        ]
-        known = repr((self, stamps, version("stemlab")))
+            network = find(self.setting.model).path
+            paths |= {network, network.with_suffix(".json")}
+        known = repr((self, _stamps(paths), version("stemlab")))
         return hashlib.sha256(known.encode()).hexdigest()[:32]
 
     def rows(self) -> list[Row]:
@@ -207,10 +204,21 @@ class Job:
     def _known(self) -> Row:
         return {"song": self.song.name, "start": self.stretch.start}
 
+    @property
+    def _paths(self) -> set[Path]:
+        """The song's files."""
+        return {path for path, _ in (*self.song.mixed, *chain(*self.song.stems.values()))}
+
     def _read(self, targets: Sequence[Target], rate: int) -> tuple[Samples, Samples]:
-        song = self.song
+        song, stamps = self.song, _stamps(self._paths)
         stems = tuple(song.stems.items())
-        return _read(song.name, song.mix, stems, tuple(targets), rate, self.stretch)
+        return _read(song.name, song.mix, stems, stamps, tuple(targets), rate, self.stretch)
+
+
+def _stamps(paths: Iterable[Path]) -> tuple[tuple[int, int], ...]:
+    """Return size and time of files, by which is known whether they are still the same."""
+    found = (path.stat() for path in sorted(paths) if path.exists())
+    return tuple((stat.st_size, stat.st_mtime_ns) for stat in found)
 
 
 def _costs(account: Account) -> Row:
@@ -403,9 +411,9 @@ def known_settings(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _model(name: str, runtime: str | None, threads: int) -> StemModel:
+def _model(card: Card, runtime: str | None, threads: int) -> StemModel:
     """Return a model that has run once: its first time is not like the others."""
-    model = StemModel(name, runtime=runtime, threads=threads)
+    model = StemModel(card, runtime=runtime, threads=threads)
     model.masks(np.zeros((model.card.frames, model.card.bins, 2), np.float32))
     return model
 
@@ -415,6 +423,7 @@ def _read(
     name: str,
     mix: Source | None,
     stems: tuple[tuple[str, tuple[Source, ...]], ...],
+    _as_of: tuple[tuple[int, int], ...],
     targets: tuple[Target, ...],
     rate: int,
     stretch: Stretch,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from dask_cluster import Cluster, wait_until
 from stemlab import demo
 from stemlab.cluster import connect
 from stemlab.errors import SettingError
-from stemlab.library.batch import separate_all
+from stemlab.library.batch import _separator, separate_all
+from stemlab.model import find
 from stemlab.research.metrics import conservation
 from stemlab.sound.audio import Audio, load, save
 
@@ -78,6 +80,21 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     (tmp_path / "dask").mkdir()
     with Cluster(tmp_path / "dask") as cluster:
         yield cluster
+
+
+def test_a_worker_keeps_a_model_until_its_card_is_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = SimpleNamespace(state=SimpleNamespace(nthreads=1))
+    monkeypatch.setattr("distributed.get_worker", lambda: worker)
+    network = Path(shutil.copy(find(MODEL).path, tmp_path))
+    card = network.with_suffix(".json")
+    known = json.loads(find(MODEL).path.with_suffix(".json").read_text())
+    card.write_text(json.dumps(known))
+    first = _separator(find(network))
+    assert _separator(find(network)) is first
+    card.write_text(json.dumps(known | {"stems": [*reversed(known["stems"])]}))
+    assert _separator(find(network)).stems == first.stems[::-1]
 
 
 def test_a_worker_that_is_killed_loses_nothing(

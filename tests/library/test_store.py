@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
+from dataclasses import fields, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 
 from stemlab import demo
+from stemlab.card import ABOUT, Card
 from stemlab.errors import AudioError
 from stemlab.library.store import BLOCK, FINAL, ROUGH, Store, Track, digest
 from stemlab.separator import Separator
@@ -97,6 +100,60 @@ def test_a_song_is_found_again(store: Store, separator: Separator, tmp_path: Pat
     assert again.separated == 1
     other = Separator(separator.model, exponent=2.0)
     assert store.open(path, other).folder != track.folder
+
+
+# Another value of all that decides what a model's stems are.
+OTHER: dict[str, Any] = {
+    "sha256": "0" * 64,
+    "sample_rate": 48_000,
+    "n_fft": 2048,
+    "hop": 512,
+    "window": "hamming",
+    "frames": 256,
+    "bins": 512,
+    "stems": ("accompaniment", "vocals"),
+    "extension": "mean",
+    "synthesis": 1024,
+    "lookahead": 1,
+    "kind": "magnitude to magnitudes",
+    "reads": "1 c f t",
+    "gives": "1 s t f",
+    "scale": 0.5,
+    "level": "standard",
+}
+
+
+def corrected(separator: Separator, **said: Any) -> Separator:
+    """Return what has the settings of a separator, and a card that says something else."""
+    model = SimpleNamespace(card=replace(separator.model.card, **said))
+    return cast("Separator", SimpleNamespace(model=model, settings=separator.settings))
+
+
+def test_stems_are_those_of_a_card_as_it_is_now(separator: Separator) -> None:
+    song = Audio(noise(1000))
+    assert {*OTHER, *ABOUT} == {each.name for each in fields(Card)}
+    known = [digest(song, corrected(separator, **{name: OTHER[name]})) for name in OTHER]
+    assert len({*known, digest(song, separator)}) == len(OTHER) + 1
+
+
+def test_what_a_card_tells_beside_it_changes_no_stems(separator: Separator) -> None:
+    told = {"licence": "MIT", "source": "a friend", "measured": {"sdr": 9.0}, "version": "2"}
+    song = Audio(noise(1000))
+    assert digest(song, corrected(separator, **told)) == digest(song, separator)
+
+
+def test_the_same_numbers_at_another_rate_are_another_song(
+    store: Store, separator: Separator
+) -> None:
+    songs = [Audio(noise(1000), rate) for rate in (44_100, 22_050)]
+    assert len({digest(song, separator) for song in songs}) == 2
+    assert len({store.note(song) for song in songs}) == 2
+
+
+def test_the_note_of_a_file_is_named_for_its_bytes(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "song").write_bytes(b"music")
+    wanted = hashlib.sha256(b"music").hexdigest()[:32]
+    assert store.note(tmp_path / "song").name == f"{wanted}.json"
 
 
 def test_the_longest_unused_go_first(separator: Separator, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,11 @@ from dask_cluster import Cluster, wait_until
 from stemlab import demo
 from stemlab.cluster import Done, Failure, connect
 from stemlab.errors import ClusterWarning, SettingError
+from stemlab.model import find
 from stemlab.research.evaluation import ORACLES, USUAL, evaluate
 from stemlab.research.layouts import find_songs
-from stemlab.research.sweep import COLUMNS, MODEL, Setting, sweep
+from stemlab.research.sweep import COLUMNS, MODEL, Job, Setting, Stretch, sweep
+from stemlab.sound.audio import Audio, save
 from stemlab.spectral import Stft
 
 SONGS = Path(demo.__file__).parent
@@ -105,6 +108,31 @@ def test_what_is_done_is_not_done_again(
     same = again[again.error.isna()].reset_index(drop=True)
     wanted = table[table.error.isna()].reset_index(drop=True)
     same_table(same, wanted)
+
+
+def test_a_card_that_is_corrected_is_another_job_and_another_model(tmp_path: Path) -> None:
+    network = Path(shutil.copy(find(NAME).path, tmp_path))
+    card, setting = network.with_suffix(".json"), Setting(model=str(network))
+    known = json.loads(find(NAME).path.with_suffix(".json").read_text())
+    job = Job(find_songs(SONGS)[0], setting, Stretch(), USUAL)
+    found = []
+    for stems in (known["stems"], ["voice", "rest"]):
+        card.write_text(json.dumps(known | {"stems": stems}))
+        found.append((job.key, setting.separator().stems))
+        assert job.key == found[-1][0]
+        assert setting.separator().model is setting.separator().model
+    (key, stems), (other_key, other_stems) = found
+    assert key != other_key
+    assert (stems, other_stems) == (("vocals", "accompaniment"), ("voice", "rest"))
+
+
+def test_a_song_that_changed_is_read_again(tmp_path: Path) -> None:
+    for seconds in (1, 2):
+        for name in ("vocals", "drums"):
+            save(tmp_path / f"{name}.wav", Audio(np.zeros((seconds * 44_100, 2), np.float32)))
+        [song] = find_songs(tmp_path)
+        mix, _ = Job(song, Setting(model=NAME), Stretch(), USUAL)._read((), 44_100)
+        assert len(mix) == seconds * 44_100
 
 
 def test_a_list_of_settings_on_a_cluster_of_ones_own(tmp_path: Path) -> None:
