@@ -321,7 +321,7 @@ def evaluate(
         print(json.dumps(_finite(contest.told())))
     elif any(contest.scores.values()):
         _table(contest.ranking() if compare else contest.songs())
-    if out:
+    if out and any(contest.scores.values()):  # else what it may hold is worth more
         write(contest.table(), out)
     if contest.errors:
         sys.exit(FAILED)

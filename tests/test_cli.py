@@ -379,6 +379,28 @@ def test_evaluate_compares_models_and_keeps_what_it_found(
     assert "no such metric" in stemlab("evaluate", ".", "--metrics", "pesq").err
 
 
+def test_evaluate_tells_models_of_one_name_apart(stemlab: Any, tmp_path: Path) -> None:
+    """Their scores would be taken for those of one."""
+    other = Path(shutil.copy(find("spleeter-2stems").path, tmp_path))
+    shutil.copy(find("spleeter-2stems").path.with_suffix(".json"), tmp_path)
+    said = stemlab("evaluate", tmp_path, "--compare", "spleeter-2stems", other)
+    assert (said.code, said.out) == (1, "")
+    [line] = said.err.splitlines()
+    assert all(str(path) in line for path in (find("spleeter-2stems").path, other))
+    assert 'change "name"' in line
+
+
+def test_evaluate_keeps_earlier_results_when_every_song_fails(stemlab: Any, tmp_path: Path) -> None:
+    for name in ("mix", "vocals"):
+        (tmp_path / f"{name}.wav").write_text("no sound")
+    out = tmp_path / "kept.parquet"
+    pd.DataFrame({"sdr": [6.0]}).to_parquet(out)
+    said = stemlab("evaluate", tmp_path, "-m", "spleeter-2stems", "-o", out)
+    assert said.code == 1
+    assert "mix.wav" in said.err
+    assert [*pd.read_parquet(out).sdr] == [6.0]
+
+
 def test_evaluate_without_references(stemlab: Any, tmp_path: Path) -> None:
     said = stemlab("evaluate", tmp_path)
     assert said.code == 1

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from stemlab.errors import StemlabError
+from stemlab.errors import SettingError, StemlabError
+from stemlab.model import find
 from stemlab.research.comparison import Difference, difference, interval, of_songs
 from stemlab.research.evaluation import USUAL, evaluate, summed_up
 from stemlab.research.layouts import find_songs
@@ -16,11 +17,12 @@ from stemlab.research.references import match, unmatched
 from stemlab.separator import Separator
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
 
+    from stemlab.card import Card
     from stemlab.research.evaluation import Scores
     from stemlab.research.references import Song
 
@@ -46,6 +48,13 @@ class Contest:
     errors
         What went wrong, by song.
 
+    Raises
+    ------
+    ModelError
+        If a model is not there or cannot run.
+    SettingError
+        If two have one name.
+
     Examples
     --------
     >>> from stemlab import demo
@@ -64,10 +73,9 @@ class Contest:
         metrics: Sequence[str] = USUAL,
     ) -> None:
         self._place, self._wanted, self._metrics = place, wanted, tuple(metrics)
-        self._separators = [Separator(model) for model in models]
-        self.scores: dict[str, dict[str, dict[str, Scores]]] = {
-            separator.model.card.name: {} for separator in self._separators
-        }
+        cards = _told_apart(map(find, models))
+        self._separators = [Separator(card) for card in cards.values()]
+        self.scores: dict[str, dict[str, dict[str, Scores]]] = {name: {} for name in cards}
         self.errors: dict[str, str] = {}
 
     def run(self) -> Generator[str, None, None]:
@@ -178,6 +186,18 @@ class Contest:
             metrics=[*self._metrics],
             settings=[turned(separator) for separator in self._separators],
         )
+
+
+def _told_apart(cards: Iterable[Card]) -> dict[str, Card]:
+    """Return cards by name, which is all that tells models apart in a result."""
+    named: dict[str, Card] = {}
+    for card in cards:
+        if (other := named.setdefault(card.name, card)) is not card:
+            raise SettingError(
+                f"two models are called {card.name}, {other.path} and {card.path}; "
+                'give each once, or change "name" in the card of one'
+            )
+    return named
 
 
 def _totals(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, dict[str, Scores]]:
