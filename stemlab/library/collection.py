@@ -13,7 +13,7 @@ from stemlab.errors import AudioError
 from stemlab.library import playlists, sidecar
 from stemlab.library.facts import Facts
 from stemlab.library.songs import find_songs
-from stemlab.library.store import NOTES, digest
+from stemlab.library.store import NOTES, digest, recipe
 from stemlab.sound.audio import Reader
 
 if TYPE_CHECKING:
@@ -131,24 +131,24 @@ class Collection:
         except (OSError, ValueError) as error:
             raise AudioError(f"{path}: cannot be read; check its name") from error
         stamp = [status.st_size, status.st_mtime_ns]
-        model = self._separator.model.card.sha256
+        made_by = recipe(self._separator)
         match self._seen.get(str(path)):
             case {
                 "stamp": known,
-                "model": kept,
+                "recipe": kept,
                 "title": str(),
                 "artist": str(),
                 "seconds": float() | int(),
                 "note": str(),
                 "track": str(),
-            } if known == stamp and kept == model:
+            } if known == stamp and kept == made_by:
                 return {**self._seen[str(path)]}
         with Reader(path) as reader:
             title, artist = reader.tags.title or path.stem, reader.tags.artist
             seconds = (reader.length or 0) / reader.rate
         seen: dict[str, Any] = {
             "stamp": stamp,
-            "model": model,
+            "recipe": made_by,
             "title": title,
             "artist": artist,
             "seconds": seconds,

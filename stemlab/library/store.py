@@ -392,9 +392,14 @@ def digest(song: str | Path | Audio, separator: Separator) -> str:
         If the song's file cannot be read.
     """
     known = _known(song)
-    settings = (FORMAT, separator.model.card.recipe, separator.settings)
-    known.update(repr(settings).encode())
+    known.update(recipe(separator).encode())
     return known.hexdigest()[:32]
+
+
+def recipe(separator: Separator) -> str:
+    """Return a digest of all of that which lies in the separator."""
+    settings = (FORMAT, separator.model.card.recipe, separator.settings)
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:32]
 
 
 def _known(song: str | Path | Audio) -> hashlib._Hash:

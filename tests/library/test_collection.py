@@ -51,6 +51,8 @@ def test_songs_with_what_is_known_of_them(
     track = store.open(music / "a.ogg", separator)
     track.states[:] = 2
     assert next(Collection(store, separator).entries(music)).separated == 1
+    sharper = Separator(exponent=2)  # which would make other stems
+    assert next(Collection(store, sharper).entries(music)).separated == 0
 
 
 def test_files_are_opened_again_only_if_they_changed(
