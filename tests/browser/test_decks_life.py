@@ -128,8 +128,8 @@ def test_clearing_and_closing_leave_no_sound(notebook: Notebook) -> None:
 def test_two_views_of_the_decks(notebook: Notebook, tmp_path: Path) -> None:
     """A pad acts once; both show the song that comes, also the one that is left alone."""
     songs = {name: tmp_path / f"{name}.wav" for name in ("one", "two")}
-    for path in songs.values():
-        save(path, Audio(np.full((2 * RATE, 2), 0.1, np.float32)))
+    for level, path in zip((0.1, 0.2), songs.values(), strict=True):  # alike, they were one song
+        save(path, Audio(np.full((2 * RATE, 2), level, np.float32)))
     shown = (
         "[...document.querySelectorAll('.deck.B .title')].map((node) => node.textContent).join()"
     )

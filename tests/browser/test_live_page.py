@@ -67,8 +67,8 @@ NEWEST = """((view) => {
 # Whether a picture's newest column is what is heard now, and in view.
 SHOWS_NOW = """((live) => {
   const { song, port } = document.querySelector(".stemlab-maskview").view;
-  const newest = song.grid.origin + song.end / song.grid.pace;
-  const inView = newest > port.start && newest < port.start + port.span;
+  const newest = song.grid.origin + (song.end - 1) / song.grid.pace;
+  const inView = newest > port.start && newest < port.start + port.span + 1 / song.grid.pace;
   return song.has(song.end - 1) && inView && Math.abs(newest - live.report.time) < 1;
 })"""
 BLOCK_THE_PAGE = "const end = Date.now() + 500; while (Date.now() < end);"
