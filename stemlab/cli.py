@@ -13,7 +13,7 @@ import warnings
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, cast
 from unicodedata import category
 
 import typer
@@ -62,10 +62,11 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # names may have what it cannot show
             stream.reconfigure(errors="backslashreplace")
+    sys.stdout = cast("TextIO", _Output(sys.stdout))
     try:
         with _stoppable(), _flushed():
             app()
-    except StemlabError as error:
+    except (StemlabError, OSError) as error:
         _complain(error)
     except _Interrupted:
         _complain("interrupted; no unfinished files are left")
@@ -94,6 +95,36 @@ def _stoppable() -> Iterator[None]:
             signal.signal(stop, before[stop])
 
 
+class _UnprintedError(OSError):
+    """What was printed did not arrive."""
+
+
+class _Output:
+    """Standard output whose errors are told from those of files."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with _unprinted():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with _unprinted():
+            self._stream.flush()
+
+
+@contextlib.contextmanager
+def _unprinted() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _UnprintedError(error.errno, error.strerror) from error
+
+
 @contextlib.contextmanager
 def _flushed() -> Iterator[None]:
     """Say in one sentence if what was printed did not arrive."""
@@ -102,7 +133,7 @@ def _flushed() -> Iterator[None]:
             yield
         finally:
             sys.stdout.flush()
-    except OSError as error:
+    except _UnprintedError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in it
         raise StemlabError(f"the output cannot be written ({error.strerror})") from error
 

@@ -379,6 +379,29 @@ def test_evaluate_compares_models_and_keeps_what_it_found(
     assert "no such metric" in stemlab("evaluate", ".", "--metrics", "pesq").err
 
 
+def test_evaluate_passes_over_links_that_lead_nowhere(stemlab: Any, tmp_path: Path) -> None:
+    for name, path in demo.stem_paths().items():
+        save(tmp_path / f"{name}.wav", Audio(load(path).samples[20 * SECOND : 22 * SECOND]))
+    (tmp_path / "song.stem.mp4").symlink_to(tmp_path / "nowhere")
+    said = stemlab("evaluate", tmp_path, "-m", "spleeter-2stems", "--json")
+    assert said.code == 1
+    assert [*json.loads(said.out)["songs"]] == [tmp_path.name]
+    assert "song.stem.mp4: there is no such file" in said.err
+    assert "output" not in said.err
+
+
+def test_only_what_is_printed_is_output(stemlab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the system that nobody foresaw is told as what it is."""
+
+    def unreadable(_: str) -> object:
+        raise PermissionError(13, "Permission denied", "stemlab-4.json")
+
+    monkeypatch.setattr("stemlab.model.find", unreadable)
+    said = stemlab("models", "show")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "stemlab: [Errno 13] Permission denied: 'stemlab-4.json'\n"
+
+
 def test_evaluate_tells_models_of_one_name_apart(stemlab: Any, tmp_path: Path) -> None:
     """Their scores would be taken for those of one."""
     other = Path(shutil.copy(find("spleeter-2stems").path, tmp_path))

@@ -15,6 +15,7 @@ MSST           a folder for each stem, the files of a song named alike; or a lis
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -248,15 +249,39 @@ def _by_stem(folder: Path, _name: str) -> list[Song]:
 
 
 def _listed(file: Path) -> list[Song]:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        kind = next((key for key in ("instrum", "type") if key in (rows.fieldnames or ())), "")
-        if not kind or "path" not in (rows.fieldnames or ()):
-            raise AudioError(f"{file}: not a list of stems; its first line must be instrum,path")
-        songs = _paired(file, [(row[kind].lower(), file.parent / row["path"]) for row in rows])
+    songs = _paired(file, _rows(file))
     if not songs:
         raise AudioError(f"{file}: no two stems of one song; files of a song are named alike")
     return songs
+
+
+def _rows(file: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the stem and the path in each line of a list."""
+    rows = csv.DictReader(io.StringIO(_text(file), newline=""))
+    try:
+        kind = next((key for key in ("instrum", "type") if key in (rows.fieldnames or ())), "")
+        if not kind or "path" not in (rows.fieldnames or ()):
+            raise AudioError(f"{file}: not a list of stems; its first line must be instrum,path")
+        for row in rows:
+            if not (row[kind] and row["path"]):
+                raise AudioError(f"{file}: line {rows.line_num} lacks a stem or a path; add it")
+            yield row[kind].lower(), file.parent / row["path"]
+    except csv.Error as error:
+        raise AudioError(
+            f"{file}: line {rows.line_num + 1} cannot be read ({error}); mend it"
+        ) from error
+
+
+def _text(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise AudioError(f"{file}: cannot be read ({error.strerror}); check it") from error
+    try:
+        return data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = 1 + data.count(b"\n", 0, error.start)
+        raise AudioError(f"{file}: line {line} is not UTF-8; save the list as that") from error
 
 
 def _paired(place: Path, sounds: Iterable[tuple[str, Path]]) -> list[Song]:

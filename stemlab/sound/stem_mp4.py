@@ -59,6 +59,7 @@ _EMPTY = "(empty)"
 _LONGEST_NAME = 255  # bytes of a chapter's
 
 _BIT_RATE = 256_000
+_LONGEST_TEXT = 2**20  # bytes of what names the stems
 _LONGEST = 2**32 - 2**28  # chunk offsets have 32 bits; the rest is for the index
 
 # Both off: the stems as they are sum to the mix.
@@ -428,10 +429,12 @@ def stem_names(path: Path) -> list[str]:
     Raises
     ------
     AudioError
-        If the file does not name them.
+        If the file cannot be read or does not name them.
     """
     try:
         return [str(stem["name"]) for stem in _stems(path)]
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror}); check its name") from error
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise AudioError(
             f"{path}: does not name its stems, so it is no stem file; separate it first"
@@ -441,8 +444,10 @@ def stem_names(path: Path) -> list[str]:
 def _stems(path: Path) -> list[dict[str, Any]]:
     """Return what a file says of its stems; anything may be wrong with it."""
     with path.open("rb") as file:
-        found = _find(file, [b"moov", b"udta", b"stem"], 0, _size(file))
-        manifest = _cut(file, *found[0]) if found else b""
+        [(begin, end), *_] = _find(file, [b"moov", b"udta", b"stem"], 0, _size(file))
+        if end - begin > _LONGEST_TEXT:
+            raise ValueError("no honest text is so long")
+        manifest = _cut(file, begin, end)
     # Some writers end the text with a zero byte.
     stems: list[dict[str, Any]] = json.loads(manifest.rstrip(b"\0"))["stems"]
     return stems

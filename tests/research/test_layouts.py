@@ -206,6 +206,38 @@ def test_lists_that_are_none(tmp_path: Path) -> None:
             find_songs(listed)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("type,path\nvocals,Us/v_1.wav\ndrums,Café/d_1.wav\n", "line 3 is not UTF-8"),
+        ("type,path\nvocals,v_1.wav\n\ndrums\n", "line 4 lacks a stem or a path"),
+        ("path,type\nv_1.wav\n", "line 2 lacks"),
+        ("type,path\n,v_1.wav\n", "line 2 lacks"),
+        ("type,path\nvocals,v_1.wav\ndrums," + 200_000 * "d", "line 3 cannot be read"),
+    ],
+)
+def test_a_line_that_is_none_is_named(tmp_path: Path, text: str, said: str) -> None:
+    listed = tmp_path / "list.csv"
+    listed.write_text(text, encoding="cp1252")
+    with pytest.raises(AudioError, match=rf"list\.csv: {said}"):
+        find_songs(listed)
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    listed = tmp_path / "list.csv"
+    listed.write_text("type,path\nvocals,1.wav\ndrums,é/1.wav\n", "utf-8-sig")
+    [song] = find_songs(listed)
+    assert {*song.stems} == {"vocals", "drums"}
+
+
+def test_a_dead_link_is_a_song_that_cannot_be_read(library: Path) -> None:
+    (library / "test" / "dead.stem.mp4").symlink_to(library / "nowhere")
+    found = {song.name: song for song in find_songs(library)}
+    assert {*found} == {"test/Us - Other", "test/dead", "train/Us - Song"}
+    with pytest.raises(AudioError, match=r"dead\.stem\.mp4"):
+        level(found["test/dead"])
+
+
 @pytest.mark.parametrize("text", ["[", "[]", '{"stems": 3}', '{"stems": [{"stemName": 1}]}'])
 def test_a_damaged_description_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "data.json").write_text(text, encoding="utf-8")

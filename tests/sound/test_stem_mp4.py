@@ -13,7 +13,13 @@ from sounds import encode, lag, noise, snr
 
 from stemlab.errors import AudioError
 from stemlab.sound.audio import RATE, AudioWarning, Reader, Tags, load
-from stemlab.sound.stem_mp4 import StemFileWriter, _with_moved_chunks, read_stems, slots
+from stemlab.sound.stem_mp4 import (
+    StemFileWriter,
+    _with_moved_chunks,
+    read_stems,
+    slots,
+    stem_names,
+)
 from stemlab.sound.tags import read_note, read_tags
 
 if TYPE_CHECKING:
@@ -264,6 +270,25 @@ def test_a_plain_mp4_is_no_stem_file(tmp_path: Path) -> None:
     encode(tmp_path / "x.stem.mp4", noise(3000), RATE, "aac")
     with pytest.raises(AudioError, match="does not name its stems, so it is no stem file; sep"):
         read_stems(tmp_path / "x.stem.mp4")
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"x\.stem\.mp4: cannot be read .No such file"):
+        stem_names(tmp_path / "x.stem.mp4")
+
+
+@pytest.mark.parametrize(("length", "fits"), [(2**20, True), (2**20 + 1, False)])
+def test_names_longer_than_any_are_damage(tmp_path: Path, length: int, fits: bool) -> None:
+    text = b'{"stems": [{"name": "drums"}]}'.ljust(length)
+    for kind in (b"stem", b"udta", b"moov"):
+        text = struct.pack(">I4s", 8 + len(text), kind) + text
+    path = tmp_path / "x.stem.mp4"
+    path.write_bytes(text)
+    if fits:
+        assert stem_names(path) == ["drums"]
+    else:
+        with pytest.raises(AudioError, match="does not name its stems"):
+            stem_names(path)
 
 
 def test_large_files_have_large_offsets() -> None:
