@@ -45,7 +45,7 @@ class Halves:
     stems = ("vocals", "drums")
     rate = 44_100
     settings = ()
-    model = SimpleNamespace(card=SimpleNamespace(sha256="", frames=1, name="halves"))
+    model = SimpleNamespace(card=SimpleNamespace(recipe=(), name="halves"))
 
     def stream(self, blocks: Iterable[Any]) -> Iterator[StemBlock]:
         nothing: Any = np.zeros((0, 0, 2))
