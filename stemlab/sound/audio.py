@@ -182,14 +182,12 @@ class Reader:
         """Samples at `rate` that the header promises; None if it does not say.
 
         Exact for whole wav, flac, aiff, ogg, opus, mp3 with a Xing header and mp4 files: the file's
-        ``samples · rate / its rate``, rounded, halves up. An estimate for aac, webm and other mp3
+        ``samples · rate / its rate``, rounded. An estimate for aac, webm and other mp3
         files, too much for files that are cut off, too little for those that were joined: what
         `blocks` yields is what there is.
         """
-        if self._source.length is None:
-            return None
-        up, down = _ratio(self._source.rate, self.rate)
-        return (2 * self._source.length * up + down) // (2 * down)
+        length, ratio = self._source.length, self._source.rate / self.rate
+        return None if length is None else int(length / ratio + 0.5)  # just as soxr counts
 
     @functools.cached_property
     def tags(self) -> Tags:
@@ -349,7 +347,7 @@ def resample(audio: Audio, rate: int) -> Audio:
     Returns
     -------
     Audio
-        ``samples · rate / audio.rate`` samples, rounded, halves up.
+        ``samples · rate / audio.rate`` samples, rounded.
 
     Examples
     --------

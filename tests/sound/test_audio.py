@@ -10,7 +10,7 @@ import mutagen
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sounds import SONGS, encode, lag, noise, snr
 
@@ -188,6 +188,8 @@ def test_resample_keeps_pitch_and_length() -> None:
 
 
 @settings(deadline=None)
+@example(samples=480, source=96_000, rate=RATE)  # 220.5, of which floats make less
+@example(samples=80, source=8000, rate=22_050)  # 220.5, too
 @given(
     samples=st.integers(1, 20_000),
     source=st.sampled_from([8000, 11_025, 22_050, 32_000, 44_100, 47_999, 88_200, 96_000]),
