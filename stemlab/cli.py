@@ -62,7 +62,6 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # names may have what it cannot show
             stream.reconfigure(errors="backslashreplace")
-    sys.stdout = cast("TextIO", _Output(sys.stdout))
     try:
         with _stoppable(), _flushed():
             app()
@@ -128,13 +127,15 @@ def _unprinted() -> Iterator[None]:
 @contextlib.contextmanager
 def _flushed() -> Iterator[None]:
     """Say in one sentence if what was printed did not arrive."""
+    output = cast("TextIO", _Output(sys.stdout))
     try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
+        with contextlib.redirect_stdout(output):
+            try:
+                yield
+            finally:
+                output.flush()
     except _UnprintedError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())  # for what is left in it
         raise StemlabError(f"the output cannot be written ({error.strerror})") from error
 
 
@@ -348,11 +349,12 @@ def evaluate(
         for complaint in complaints:
             with tqdm.external_write_mode():
                 _complain(complaint)
+    scored = any(contest.scores.values())
     if as_json:
         print(json.dumps(_finite(contest.told())))
-    elif any(contest.scores.values()):
+    elif scored:
         _table(contest.ranking() if compare else contest.songs())
-    if out and any(contest.scores.values()):  # else what it may hold is worth more
+    if out and scored:  # else what it may hold is worth more
         write(contest.table(), out)
     if contest.errors:
         sys.exit(FAILED)

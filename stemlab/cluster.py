@@ -71,7 +71,6 @@ def connect(where: Where = None) -> Iterator[Client]:
      Done(task=1, result=Failure(why='ZeroDivisionError: ...'), worker='0')]
     """
     need("distributed", "many processes need Dask", "cluster")
-    need("cryptography", "what they say to each other needs cryptography", "cluster")
     from distributed import Client
 
     # Where others handle all logs, as TensorFlow makes it, it would tell each of its steps.
@@ -227,6 +226,7 @@ def _local(count: int | None) -> Iterator[SpecCluster]:
     count = CPU_COUNT if count is None else count
     if count < 1:
         raise SettingError(f"{count} workers: at least one is needed")
+    need("cryptography", "what they say to each other needs cryptography", "cluster")
     security = Security.temporary()
     here = {"host": "127.0.0.1", "dashboard": False}
     scheduler = here | {
@@ -240,11 +240,12 @@ def _local(count: int | None) -> Iterator[SpecCluster]:
         "death_timeout": PATIENCE,
         "silence_logs": logging.CRITICAL,
     }
+    kind = _worker_class(_keys(security))
     with SpecCluster(
         scheduler={"cls": Scheduler, "options": scheduler},
         workers={
             index: {
-                "cls": _worker_class(_keys(security)),
+                "cls": kind,
                 "options": {"worker_kwargs": here | worker | {"name": f"{index}"}},
             }
             for index in range(count)

@@ -74,6 +74,7 @@ class Collection:
 
     def __init__(self, store: Store, separator: Separator) -> None:
         self._store, self._separator = store, separator
+        self._recipe = recipe(separator)
         self._path = store.root / NOTES / _INDEX
         self._seen: dict[str, Any] = sidecar.read(self._path)
         self._lock = Lock()
@@ -131,7 +132,6 @@ class Collection:
         except (OSError, ValueError) as error:
             raise AudioError(f"{path}: cannot be read; check its name") from error
         stamp = [status.st_size, status.st_mtime_ns]
-        made_by = recipe(self._separator)
         match self._seen.get(str(path)):
             case {
                 "stamp": known,
@@ -141,14 +141,14 @@ class Collection:
                 "seconds": float() | int(),
                 "note": str(),
                 "track": str(),
-            } if known == stamp and kept == made_by:
+            } if known == stamp and kept == self._recipe:
                 return {**self._seen[str(path)]}
         with Reader(path) as reader:
             title, artist = reader.tags.title or path.stem, reader.tags.artist
             seconds = (reader.length or 0) / reader.rate
         seen: dict[str, Any] = {
             "stamp": stamp,
-            "recipe": made_by,
+            "recipe": self._recipe,
             "title": title,
             "artist": artist,
             "seconds": seconds,

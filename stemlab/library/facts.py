@@ -15,8 +15,6 @@ from stemlab.sound.tags import read_note, replay_gain
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stemlab.library.store import Track
-
 REFERENCE = -18.0
 """LUFS that a song has with its ReplayGain."""
 FASTEST = 1000
@@ -93,16 +91,6 @@ def keep(note: Path | None, **facts: Any) -> None:
 def keep_rhythm(note: Path | None, rhythm: Rhythm) -> None:
     """Put a rhythm, found or corrected, into a song's note."""
     keep(note, rhythm=asdict(rhythm))
-
-
-def find_rhythm(track: Track) -> Rhythm:
-    """Listen to a track's mix."""
-    return analyse(track)
-
-
-def find_loudness(track: Track) -> float:
-    """Measure a track's mix, in LUFS."""
-    return loudness(track)
 
 
 def remembered(song: Path | None, note: Path) -> dict[str, Any]:

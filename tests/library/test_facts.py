@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
+from memory import traced
 
-from stemlab.library.facts import Facts, find_loudness, find_rhythm
+from stemlab.library.facts import Facts
 from stemlab.library.loudness import loudness
 from stemlab.library.rhythm import Rhythm, analyse
 from stemlab.library.store import Track
@@ -34,13 +34,11 @@ def test_a_track_is_heard_block_by_block() -> None:
     samples[:: RATE // 2] = 0.5
     song = Audio(samples)
     track = Track.of({"all": song})
-    assert find_rhythm(track) == analyse(song)
-    tracemalloc.start()
-    found = find_loudness(track)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    assert analyse(track) == analyse(song)
+    with traced() as peak:
+        found = loudness(track)
+        assert peak() < samples.nbytes / 4
     assert found == pytest.approx(loudness(song), abs=0.01)
-    assert peak < samples.nbytes / 4
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
-import tracemalloc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from demo_song import score
 from drums import drifting, even, played
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import traced
 from sounds import SONGS
 
 from stemlab import demo
@@ -25,7 +25,7 @@ from stemlab.sound.audio import RATE, Audio, Reader, save
 from stemlab.sound.compiled import librosa
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -158,16 +158,6 @@ def test_onsets_are_those_of_a_spectrum_of_the_whole(
     np.testing.assert_allclose(found, np.pad(bands, ((0, 0), (4, 0))), atol=1e-6)
 
 
-def peak(work: Callable[[], object]) -> int:
-    """Return the bytes that work takes at most beside what is there."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 def test_memory_of_ten_minutes_is_little_more_than_their_sound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -175,10 +165,16 @@ def test_memory_of_ten_minutes_is_little_more_than_their_sound(
     sound = 600 * beats.RATE * 4
     samples = rhythm._mono(Endless())
     assert samples.nbytes == sound
-    assert peak(lambda: rhythm._mono(Endless())) < 1.2 * sound
-    assert peak(lambda: beats.flux(samples)) < 2 * sound
+    with traced() as peak:
+        rhythm._mono(Endless())
+        assert peak() < 1.2 * sound
+    with traced() as peak:
+        beats.flux(samples)
+        assert peak() < 2 * sound
     onsets = np.resize(beats.flux(samples[: 30 * beats.RATE]).mean(axis=0), sound // 4 // 64)
-    assert peak(lambda: beats._power(onsets)) < 2 * sound
+    with traced() as peak:
+        beats._power(onsets)
+        assert peak() < 2 * sound
 
 
 # Root position, the root also in the bass; semitones over the tonic.

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import mutagen
@@ -12,6 +11,7 @@ import pytest
 import soundfile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from memory import traced
 from sounds import SONGS, encode, lag, noise, snr
 
 from stemlab.errors import AudioError
@@ -421,11 +421,10 @@ def test_a_length_that_cannot_be_is_not_believed(tmp_path: Path) -> None:
     data[21] |= 0x0F  # the 36-bit count of samples, RFC 9639, 8.2
     data[22:26] = b"\xff" * 4
     (tmp_path / "x.flac").write_bytes(data)
-    tracemalloc.start()
-    assert Reader(tmp_path / "x.flac").length is None
-    assert len(load(tmp_path / "x.flac").samples) == 9000
-    assert tracemalloc.get_traced_memory()[1] < 2e6
-    tracemalloc.stop()
+    with traced() as peak:
+        assert Reader(tmp_path / "x.flac").length is None
+        assert len(load(tmp_path / "x.flac").samples) == 9000
+        assert peak() < 2e6
 
 
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
@@ -434,11 +433,10 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
         with Writer(tmp_path / f"{minutes}.flac", 48_000) as writer:
             for _ in range(minutes * 60):
                 writer.write(np.zeros((48_000, 2), np.float32))
-        tracemalloc.start()
-        with Reader(tmp_path / f"{minutes}.flac") as reader:
-            assert sum(len(block) for block in reader.blocks()) == minutes * 60 * RATE
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        with traced() as peak:
+            with Reader(tmp_path / f"{minutes}.flac") as reader:
+                assert sum(len(block) for block in reader.blocks()) == minutes * 60 * RATE
+            peaks.append(peak())
     assert peaks[1] < 8e6
     assert peaks[1] < 1.2 * peaks[0]
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from stemlab.errors import StemlabError, told
 from stemlab.library import sidecar
-from stemlab.library.facts import Facts, find, find_rhythm, keep_rhythm
+from stemlab.library.facts import Facts, find, keep_rhythm
+from stemlab.library.rhythm import analyse
 from stemlab.library.store import FINAL, Store
 from stemlab.widgets.parts.feed import Producer, stand_back, usual_separator
 
@@ -140,7 +141,7 @@ class Preparation:
         if (track.states < FINAL).any():
             self._separate(path, track, separator)
         if path in self._shares and not Facts.read(sidecar.read(note)).rhythm:
-            keep_rhythm(note, find_rhythm(track))
+            keep_rhythm(note, analyse(track))
         if path in self._shares:
             self._done(path)
 

@@ -20,15 +20,14 @@ from stemlab.library import playlists
 from stemlab.library.export import STEM_FILE, export_mix, export_stem_file, free_path
 from stemlab.library.facts import (
     Facts,
-    find_loudness,
-    find_rhythm,
     keep,
     keep_rhythm,
     remembered,
     said_loudness,
 )
+from stemlab.library.loudness import loudness
 from stemlab.library.prepared import CUES, TRIM, Prepared, valid_cue
-from stemlab.library.rhythm import Rhythm, warm_up
+from stemlab.library.rhythm import Rhythm, analyse, warm_up
 from stemlab.library.store import FINAL, Store
 from stemlab.separator import Separation
 from stemlab.sound.audio import RATE
@@ -498,9 +497,9 @@ class Decks(Fleeting, Crate):
         super().close()
 
 
-def _listen(track: Track, told: Callable[..., None], loudness: bool, rhythm: bool) -> None:
-    told(find_loudness(track) if loudness else 0.0)
-    told(0.0, find_rhythm(track) if rhythm else None, last=True)
+def _listen(track: Track, told: Callable[..., None], level: bool, rhythm: bool) -> None:
+    told(loudness(track) if level else 0.0)
+    told(0.0, analyse(track) if rhythm else None, last=True)
 
 
 @functools.cache

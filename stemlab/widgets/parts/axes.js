@@ -37,7 +37,6 @@ export class Viewport {
     this.span = Math.min(span, this.most - this.least);
     this.bottom = 0;
     this.top = 1;
-    this.version = 0;
   }
 
   /** A stream's picture rolls on: tell whether it has. @param {number} first its oldest column */
@@ -57,7 +56,6 @@ export class Viewport {
     this.start = clamp(start, this.least, this.most - this.span);
     this.bottom = clamp(bottom, 0, 1 - band);
     this.top = this.bottom + band;
-    this.version++;
   }
 
   /** @param {number} x @param {number} y parts of what is in view */
