@@ -67,6 +67,16 @@ def test_reload_plays_on(notebook: Notebook) -> None:
     heard(notebook, names.desk, sounds)
 
 
+def test_a_deck_may_end_before_the_console(notebook: Notebook) -> None:
+    """While it plays, the page tells the kernel every second where it is."""
+    names = make(notebook)
+    play(notebook, names, "a")
+    tell(notebook, "desk.a.close()")
+    notebook.wait(f"!stemlab.players.has('{names.a}')")
+    notebook.page.wait_for_timeout(2500)
+    assert not notebook.problems
+
+
 def test_reload_keeps_what_was_recorded(notebook: Notebook, tmp_path: Path) -> None:
     names = make(notebook)
     tell(notebook, f"desk.crossfader = 0; desk.out = {str(tmp_path)!r}")

@@ -71,6 +71,8 @@ export class Console {
       const table = new Turntable(deck, this.context, this.buses[i], this.phones.input);
       this.tables[i] = table;
       page().players.set(deck.get("_key"), table.live);
+      // One that ends before the console, or is taken off it, must tell its kernel nothing more.
+      deck.on("destroy", () => this.tables[i] === table && this.eject(i));
     }
     this.level();
     this.fade();
@@ -87,6 +89,7 @@ export class Console {
     if (!table) return;
     table.close();
     page().players.delete(table.model.get("_key"));
+    if (table.partner) table.partner.partner = null;
     this.tables[i] = null;
   }
 
