@@ -293,21 +293,22 @@ def test_shipped_weights_come_back(pool: Path, tmp_path: Path) -> None:
     assert np.abs(restored - shipped)[loud].mean() < 0.02  # what multiplies in int8 is rounded
 
 
-@pytest.mark.parametrize("name", live_network.SHAPES)
-def test_shipped_live_weights_come_back(pool: Path, tmp_path: Path, name: str) -> None:
-    weights = tmp_path / "weights.npz"
-    run("restore.py", pool, weights, "--live", name, "--examples", 2)
+def test_shipped_live_weights_come_back_and_grow(pool: Path, tmp_path: Path) -> None:
+    """A network that was grown from them gives the same masks."""
+    name, larger = live_network.SHAPES
+    weights, grown = tmp_path / "weights.npz", tmp_path / "grown.npz"
+    run("restore.py", pool, weights, "--examples", 2)
+    run("grow.py", name, larger, pool, weights, grown, "--examples", 2)
     magnitude = noise()[200:300]
     whole = whole_masks(name, weights, magnitude, tmp_path)
     shipped = StreamModel(name).masks(magnitude)
     free = np.abs(np.subtract(*magnitude.T) / magnitude.sum(-1).T).T > CENTRE
     assert np.abs(shipped - whole)[free].max() < 1e-3
+    np.testing.assert_allclose(whole_masks(larger, grown, magnitude, tmp_path), whole, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", live_network.SHAPES)
-def test_live_network_knows_in_steps_what_it_knows_as_a_whole(
-    pool: Path, tmp_path: Path, name: str
-) -> None:
+def test_live_network_knows_in_steps_what_it_knows_as_a_whole(pool: Path, tmp_path: Path) -> None:
+    name = "stemlab-4-live-100"
     learnt, network = tmp_path / "run", tmp_path / "live.tflite"
     run("train.py", pool, learnt, "--live", name, "--steps", 6, "--batch", 2)
     weights = learnt / "weights-000006.npz"

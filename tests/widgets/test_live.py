@@ -94,7 +94,7 @@ def test_a_page_gets_all_that_it_needs(player: LivePlayer, monkeypatch: pytest.M
     assert b"stemlab-separator" in text
     assert wasm.startswith(b"\0asm")
     assert network == player.card.path.read_bytes()
-    assert sum(map(len, buffers)) < 10_000_000
+    assert sum(map(len, buffers)) < 7_000_000
 
 
 def test_another_model_takes_over(player: LivePlayer) -> None:
