@@ -63,11 +63,11 @@ forge: .venv/dev
 	$(BIN)/python models/forge/four_stems/spleeter_encoders.py .cache/encoders.npz
 	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/run --encoders .cache/encoders.npz
 	$(BIN)/python models/forge/stemlab_4.py "$$(ls .cache/run/weights-*.npz | tail -1)" "$(DATA)" .cache/pool .cache/validation
-	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/live
-	$(BIN)/python models/forge/stemlab_4_live.py stemlab-4-live "$$(ls .cache/live/weights-*.npz | tail -1)" .cache/validation
-	$(BIN)/python models/forge/four_stems/grow.py stemlab-4-live stemlab-4-live-100 .cache/pool "$$(ls .cache/live/weights-*.npz | tail -1)" .cache/grown.npz
-	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/live-100 --live stemlab-4-live-100 --start .cache/grown.npz
+	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/live-100 --live stemlab-4-live-100
 	$(BIN)/python models/forge/stemlab_4_live.py stemlab-4-live-100 "$$(ls .cache/live-100/weights-*.npz | tail -1)" .cache/validation
+	$(BIN)/python models/forge/four_stems/shrink.py stemlab-4-live-100 stemlab-4-live .cache/pool "$$(ls .cache/live-100/weights-*.npz | tail -1)" .cache/shrunk.npz
+	$(BIN)/python models/forge/four_stems/train.py .cache/pool .cache/live --start .cache/shrunk.npz --teacher "$$(ls .cache/live-100/weights-*.npz | tail -1)"
+	$(BIN)/python models/forge/stemlab_4_live.py stemlab-4-live "$$(ls .cache/live/weights-*.npz | tail -1)" .cache/validation
 
 # A minute of training on the demo song, and the export.
 forge-smoke: .venv/dev

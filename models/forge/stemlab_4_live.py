@@ -25,7 +25,7 @@ from stemlab.importers.install import install
 from stemlab.live.model import StreamModel
 from stemlab.networks.runtimes import installed_runtimes
 
-VERSIONS = {"stemlab-4-live": "1.0.0", "stemlab-4-live-100": "1.0.0"}
+VERSIONS = {"stemlab-4-live": "1.1.0", "stemlab-4-live-100": "1.0.0"}
 
 
 def main(name: str, weights: Path, validation: Path) -> None:

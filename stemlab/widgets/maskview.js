@@ -164,6 +164,7 @@ class View {
     const action = event.ctrlKey || event.metaKey || event.altKey ? undefined : this.keys(event.shiftKey)[event.key];
     if (!action) return;
     event.preventDefault();
+    if (event.repeat && event.key === "f") return; // held, it would be on and off and on
     action();
     this.say();
   }

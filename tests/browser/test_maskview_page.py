@@ -263,6 +263,12 @@ def test_the_keyboard_does_it_all(notebook: Notebook, player: str) -> None:
     notebook.wait(f"Math.abs(stemlab.players.get('{player}').now() - {wanted}) < 0.1")
     canvas.press("Escape")
     assert notebook.page.evaluate("shown().moment.point") is None
+    followed = notebook.page.evaluate("shown().follow")
+    canvas.focus()
+    for _ in range(3):  # as held: to press what is down repeats it
+        notebook.page.keyboard.down("f")
+    notebook.page.keyboard.up("f")
+    assert notebook.page.evaluate("shown().follow") is not followed
     assert notebook.page.evaluate(cell) == active
 
 

@@ -5,9 +5,11 @@ frame at hand and one from some frames before, kept from when it was new. Down t
 reach back 1, 2, 4 and 8 frames, and in the middle, where a frame is a vector, 1 … 64 (a causal
 temporal convolution network, as in Luo and Mesgarani, "Conv-TasNet", 2019): 147 frames in all.
 
-`stemlab-4-live` has a short synthesis window, and one frame of look-ahead. `stemlab-4-live-100`
-has the transform of the models for songs: a sample lies in four frames, the last of which ends up
-to 93 ms after it.
+`stemlab-4-live-100` has the transform of the models for songs: a sample lies in four frames, the
+last of which ends up to 93 ms after it. `stemlab-4-live` has a short synthesis window, one frame of
+look-ahead and half the hop, so it reaches back twice as many frames (à trous, as in Yu and Koltun,
+"Multi-scale context aggregation by dilated convolutions", 2016): layers of both see the same
+stretches of time, and one can start as the other.
 
 Bins are handled in blocks of eight, [T, 1024, C] as [T, 128, 8·C]; masks leave it so, in the order
 (bin of the block, channel, stem).
@@ -15,7 +17,7 @@ Bins are handled in blocks of eight, [T, 1024, C] as [T, 128, 8·C]; masks leave
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from four_stems.mixtures import Grid
@@ -50,6 +52,11 @@ class Shape:
     channels: tuple[int, ...]
     vector: int
 
+    @property
+    def apart(self) -> int:
+        """What the frames that a layer reaches back are multiplied by."""
+        return Stft().hop // self.grid.stft.hop
+
 
 SHAPES = {
     "stemlab-4-live": Shape(
@@ -59,6 +66,11 @@ SHAPES = {
     ),
     "stemlab-4-live-100": Shape(Grid(Stft(), 128, 1, BLOCK), (48, 72, 96, 144), 288),
 }
+
+
+def at_the_hop_of(name: str, other: str) -> Shape:
+    """Return the network of another shape as it is where frames come as for the named one."""
+    return replace(SHAPES[other], grid=SHAPES[name].grid)
 
 
 def build(shape: Shape, frames: int | None = None) -> Any:
@@ -87,10 +99,10 @@ def logits(magnitude: Any, past: Past, shape: Shape) -> Any:
     x = ops.sqrt(ops.sqrt(magnitude + EPSILON))
     x = ops.reshape(x, (-1, magnitude.shape[1], BINS // BLOCK, BLOCK * 2))
     for level, (channels, reach) in enumerate(zip(shape.channels, REACH, strict=True)):
-        both = ops.concatenate([past(x, reach), x], -1)
+        both = ops.concatenate([past(x, reach * shape.apart), x], -1)
         x = _heard(both, channels, width=3 if level else 5, stride=2 if level else 1)
         skips.append(x)
-    x = x + _remembered(x, past, shape.vector)
+    x = x + _remembered(x, past, shape)
     for level, channels in reversed(list(enumerate(shape.channels))):
         if level < len(shape.channels) - 1:
             finer = layers.Conv2D(2 * channels, (1, 3), padding="same")(x)
@@ -106,16 +118,16 @@ def _heard(x: Any, channels: int, width: int = 3, stride: int = 1) -> Any:
     return ops.relu(_norm(layers.Conv2D(channels, (1, width), (1, stride), "same")(x)))
 
 
-def _remembered(x: Any, past: Past, vector: int) -> Any:
+def _remembered(x: Any, past: Past, shape: Shape) -> Any:
     """Return what a vector of the whole frame adds, which has its own, longer past."""
     from keras import layers, ops
 
     frames, bands, channels = x.shape[1:]
     y = ops.relu(_norm(layers.Conv2D(SQUEEZED, 1)(x)))
     y = ops.reshape(y, (-1, frames, 1, bands * SQUEEZED))
-    y = _heard(y, vector, 1)
+    y = _heard(y, shape.vector, 1)
     for reach in STEPS_BACK:
-        y = y + _heard(ops.concatenate([past(y, reach), y], -1), vector, 1)
+        y = y + _heard(ops.concatenate([past(y, reach * shape.apart), y], -1), shape.vector, 1)
     y = _heard(y, bands * SQUEEZED, 1)
     y = ops.reshape(y, (-1, frames, bands, SQUEEZED))
     return ops.relu(_norm(layers.Conv2D(channels, 1)(y)))

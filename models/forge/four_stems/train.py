@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LOG_EVERY = 20
 KEEP_EVERY = 50
+AS_TAUGHT = 0.75  # how far a teacher's masks replace true ones
 
 
 def mask_loss(wanted: Any, masks: Any) -> Any:
@@ -88,6 +89,9 @@ def main(
     threads: Annotated[int, typer.Option(help="0: all")] = 0,
     policy: Annotated[str, typer.Option(help="Keras' dtype policy")] = "mixed_bfloat16",
     start: Annotated[Path | None, typer.Option(help="weights to start from")] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="weights of stemlab-4-live-100, to learn its masks")
+    ] = None,
 ) -> None:
     """Train."""
     run.mkdir(parents=True, exist_ok=True)
@@ -108,7 +112,29 @@ def main(
         if start:
             load_weights(model, start)
     done = int(model.optimizer.iterations)
-    _learn(model, run, mixtures.batches(pool, batch, seed + done, grid), done, steps)
+    batches = mixtures.batches(pool, batch, seed + done, grid)
+    if teacher:
+        teaching = live_network.build(live_network.at_the_hop_of(live, "stemlab-4-live-100"))
+        load_weights(teaching, teacher)
+        batches = taught(batches, teaching)
+    _learn(model, run, batches, done, steps)
+
+
+def taught(batches: Iterator[mixtures.Batch], teacher: Any) -> Iterator[mixtures.Batch]:
+    """Yield the batches with targets that lie between the true ones and the masks of a teacher.
+
+    So a network learns what one that is larger makes of a mixture, besides what no network can
+    tell from it (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015).
+    """
+    for magnitudes, wanted in batches:
+        masks = np.array(teacher.predict_on_batch(magnitudes), np.float32)
+        targets = wanted[..., : masks.shape[-1]]
+        cells = masks.reshape(*masks.shape[:-1], -1, len(network.STEMS))
+        merged = wanted[..., -1] == 1
+        cells[merged, :, 3] += cells[merged, :, 2]
+        cells[merged, :, 2] = 0
+        targets += AS_TAUGHT * (masks - targets)
+        yield magnitudes, wanted
 
 
 def _learn(model: Any, run: Path, batches: Iterator[mixtures.Batch], done: int, steps: int) -> None:
