@@ -46,6 +46,7 @@ print([float(train.mask_loss(given, masks)) for given in (wanted, merged)])
 teacher = SimpleNamespace(predict_on_batch=lambda magnitudes: masks)
 taught = train.taught(iter([(None, wanted), (None, merged)]), teacher)
 print([float(train.mask_loss(given, masks)) for _, given in taught])
+print([float(train.mask_loss(given, masks)) for given in (wanted, merged)])
 """
 WHOLE = """
 import sys
@@ -280,7 +281,8 @@ def test_loss_adds_what_the_song_cannot_tell_apart(tmp_path: Path) -> None:
         check=True,
         stdout=subprocess.PIPE,
     )
-    (apart, together), (nearer, still_together) = map(json.loads, told.stdout.splitlines())
+    (apart, together), (nearer, still_together), after = map(json.loads, told.stdout.splitlines())
+    assert after == [apart, together]
     assert apart == pytest.approx((0.4 + 1.2) * 2 / 4)
     assert nearer == pytest.approx((0.4 * 0.25 + 1.2 * 0.25**2) * 2 / 4)
     assert together == still_together == pytest.approx(0)

@@ -126,8 +126,9 @@ def taught(batches: Iterator[mixtures.Batch], teacher: Any) -> Iterator[mixtures
     So a network learns what one that is larger makes of a mixture, besides what no network can
     tell from it (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015).
     """
-    for magnitudes, wanted in batches:
+    for magnitudes, true in batches:
         masks = np.array(teacher.predict_on_batch(magnitudes), np.float32)
+        wanted = true.copy()  # the true ones come again, with their sides swapped
         targets = wanted[..., : masks.shape[-1]]
         cells = masks.reshape(*masks.shape[:-1], -1, len(network.STEMS))
         merged = wanted[..., -1] == 1
