@@ -4,7 +4,7 @@
 import { capital, clamp, hertzText, levelText, noteText, timeText, Viewport } from "./parts/axes.js";
 import { read, Song } from "./parts/cells.js";
 import { button, element, frames, press } from "./parts/controls.js";
-import { keepKeys } from "./parts/keys.js";
+import { answer, keepKeys } from "./parts/keys.js";
 import { Painter, WIDE } from "./painter.js";
 import { lookOf } from "./parts/theme.js";
 
@@ -161,12 +161,10 @@ class View {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    const action = event.ctrlKey || event.metaKey || event.altKey ? undefined : this.keys(event.shiftKey)[event.key];
-    if (!action) return;
-    event.preventDefault();
-    if (event.repeat && event.key === "f") return; // held, it would be on and off and on
-    action();
-    this.say();
+    answer(event, () => {
+      const action = this.keys(event.shiftKey)[event.key];
+      return action && (() => (action(), this.say()));
+    });
   }
 
   /** @param {boolean} shift @returns {Record<string, () => void>} */

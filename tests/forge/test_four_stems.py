@@ -36,11 +36,12 @@ SHARES = CELLS * len(STEMS)
 STEPS = 20
 CENTRE = 0.2  # see `graphs.CENTRE`
 GRID = Grid()
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 LOSSES = """
 import sys
 from types import SimpleNamespace
 import numpy as np
-import train
+from four_stems import train
 masks, wanted, merged = np.load(sys.argv[1]).values()
 print([float(train.mask_loss(given, masks)) for given in (wanted, merged)])
 teacher = SimpleNamespace(predict_on_batch=lambda magnitudes: masks)
@@ -98,6 +99,7 @@ import sys
 import numpy as np
 from four_stems import live_network, shrink
 from four_stems.restore import trained
+from four_stems.train import save_weights
 large, small, weights, folder = sys.argv[1:]
 chance = np.random.default_rng(0)
 model = live_network.build(live_network.at_the_hop_of(small, large), 100)
@@ -110,7 +112,7 @@ for norm, wires in zip(trained(model, "BatchNormalization"), shrink.WIRES):
         for group in wires.writes[:1]:
             values[silent[group]] = 0
         weight.assign(values)
-np.savez(weights, **{each.path: np.asarray(each.value) for each in model.variables})
+save_weights(model, weights)
 magnitude = np.load(folder + "/magnitude.npy")
 np.save(folder + "/masks.npy", np.reshape(model(magnitude[None]), (*magnitude.shape, 4)))
 """
@@ -118,23 +120,18 @@ np.save(folder + "/masks.npy", np.reshape(model(magnitude[None]), (*magnitude.sh
 
 def run(script: str, *arguments: object) -> None:
     """Run a script of the forge apart: beside TensorFlow tflite-runtime cannot load a model."""
-    _apart(str(FORGE / script), *arguments)
+    command = [sys.executable, str(FORGE / script), *map(str, arguments)]
+    subprocess.run(command, env=os.environ | QUIET, check=True)
 
 
-def forge(program: str, *arguments: object) -> None:
-    """Run a program with the forge's modules, apart."""
-    _apart("-c", program, *arguments)
-
-
-def _apart(*arguments: object) -> None:
-    settings = {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "",
-        "KERAS_BACKEND": "tensorflow",
-        "PYTHONPATH": str(FORGE.parent),
-    }
-    command = [sys.executable, *map(str, arguments)]
-    subprocess.run(command, env=os.environ | settings, check=True)
+def forge(program: str, *arguments: object) -> str:
+    """Run a program with the forge's modules apart, too; return what it prints."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    modules = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(FORGE.parent)}
+    told = subprocess.run(
+        command, env=os.environ | QUIET | modules, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return told.stdout
 
 
 @pytest.fixture(scope="module")
@@ -275,13 +272,8 @@ def test_loss_adds_what_the_song_cannot_tell_apart(tmp_path: Path) -> None:
         np.concatenate([targets.reshape(1, 1, 1, -1), ones, flag], -1) for flag in flags
     )
     np.savez(tmp_path / "case.npz", masks.reshape(1, 1, 1, -1), wanted, merged)
-    told = subprocess.run(
-        [sys.executable, "-c", LOSSES, str(tmp_path / "case.npz")],
-        env=os.environ | {"PYTHONPATH": str(FORGE)},
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    (apart, together), (nearer, still_together), after = map(json.loads, told.stdout.splitlines())
+    told = forge(LOSSES, tmp_path / "case.npz")
+    (apart, together), (nearer, still_together), after = map(json.loads, told.splitlines())
     assert after == [apart, together]
     assert apart == pytest.approx((0.4 + 1.2) * 2 / 4)
     assert nearer == pytest.approx((0.4 * 0.25 + 1.2 * 0.25**2) * 2 / 4)

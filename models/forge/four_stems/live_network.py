@@ -95,14 +95,17 @@ def logits(magnitude: Any, past: Past, shape: Shape) -> Any:
     """Return the logits of the masks [batch, T, 128, 64]; `past` gives what was frames before."""
     from keras import layers, ops
 
+    def before(x: Any, reach: int) -> Any:
+        return past(x, reach * shape.apart)
+
     skips = []
     x = ops.sqrt(ops.sqrt(magnitude + EPSILON))
     x = ops.reshape(x, (-1, magnitude.shape[1], BINS // BLOCK, BLOCK * 2))
     for level, (channels, reach) in enumerate(zip(shape.channels, REACH, strict=True)):
-        both = ops.concatenate([past(x, reach * shape.apart), x], -1)
+        both = ops.concatenate([before(x, reach), x], -1)
         x = _heard(both, channels, width=3 if level else 5, stride=2 if level else 1)
         skips.append(x)
-    x = x + _remembered(x, past, shape)
+    x = x + _remembered(x, before, shape.vector)
     for level, channels in reversed(list(enumerate(shape.channels))):
         if level < len(shape.channels) - 1:
             finer = layers.Conv2D(2 * channels, (1, 3), padding="same")(x)
@@ -118,16 +121,16 @@ def _heard(x: Any, channels: int, width: int = 3, stride: int = 1) -> Any:
     return ops.relu(_norm(layers.Conv2D(channels, (1, width), (1, stride), "same")(x)))
 
 
-def _remembered(x: Any, past: Past, shape: Shape) -> Any:
+def _remembered(x: Any, past: Past, vector: int) -> Any:
     """Return what a vector of the whole frame adds, which has its own, longer past."""
     from keras import layers, ops
 
     frames, bands, channels = x.shape[1:]
     y = ops.relu(_norm(layers.Conv2D(SQUEEZED, 1)(x)))
     y = ops.reshape(y, (-1, frames, 1, bands * SQUEEZED))
-    y = _heard(y, shape.vector, 1)
+    y = _heard(y, vector, 1)
     for reach in STEPS_BACK:
-        y = y + _heard(ops.concatenate([past(y, reach * shape.apart), y], -1), shape.vector, 1)
+        y = y + _heard(ops.concatenate([past(y, reach), y], -1), vector, 1)
     y = _heard(y, bands * SQUEEZED, 1)
     y = ops.reshape(y, (-1, frames, bands, SQUEEZED))
     return ops.relu(_norm(layers.Conv2D(channels, 1)(y)))

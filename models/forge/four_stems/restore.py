@@ -27,6 +27,7 @@ from spleeter_2stems import MODELS
 
 from four_stems import live_network, network
 from four_stems.mixtures import Grid, Mixtures
+from four_stems.train import save_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +59,7 @@ def main(
         model = live_network.build(live_network.SHAPES[live])
         fill(model, live, list)
     settle(model, Mixtures(pool, 0, grid), examples)
-    np.savez(weights, **{each.path: np.asarray(each.value) for each in model.variables})
+    save_weights(model, weights)
 
 
 def fill(model: Any, name: str, order: Callable[[list[Arrays]], list[Arrays]]) -> None:
@@ -156,19 +157,27 @@ def floats(constant: Array, scales: Array) -> Array:
 def settle(model: Any, mixtures: Mixtures, examples: int) -> None:
     """Let the norms know mean and variance of what they read, and do what they did."""
     norms = trained(model, "BatchNormalization")
-    heard = keras.Model(model.input, [norm.input for norm in norms])
-    moments = []
-    for _ in range(examples):
-        magnitude, _ = mixtures.example()
-        moments.append([_moments(np.asarray(x)) for x in heard(magnitude[None])])
-    for norm, of_norm in zip(norms, zip(*moments, strict=True), strict=True):
-        mean, square = np.mean(of_norm, axis=0)
+    for norm, (mean, square) in zip(
+        norms, read_moments(model, norms, mixtures, examples), strict=True
+    ):
         scale = norm.gamma / np.sqrt(norm.moving_variance + norm.epsilon)
         offset = norm.beta - scale * norm.moving_mean
         variance = square - mean**2
         norm.set_weights(
             [scale * np.sqrt(variance + norm.epsilon), offset + scale * mean, mean, variance]
         )
+
+
+def read_moments(
+    model: Any, layers: list[Any], mixtures: Mixtures, examples: int
+) -> list[NDArray[np.float64]]:
+    """Return, for each of a network's layers, the `_moments` of what it reads on mixtures."""
+    inputs = keras.Model(model.input, [layer.input for layer in layers])
+    moments = []
+    for _ in range(examples):
+        magnitude, _ = mixtures.example()
+        moments.append([_moments(np.asarray(x)) for x in inputs(magnitude[None])])
+    return [np.mean(of_layer, axis=0) for of_layer in zip(*moments, strict=True)]
 
 
 def _moments(x: Array) -> tuple[Any, Any]:

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import keras
 import numpy as np
 import typer
 
 from four_stems import live_network
 from four_stems.mixtures import Mixtures
-from four_stems.restore import trained
-from four_stems.train import load_weights
+from four_stems.restore import read_moments, trained
+from four_stems.train import load_weights, save_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,21 +89,18 @@ def main(
     for before, after, wires in norms:  # of one place of a level, where it stands side by side
         writes = _places(wires.writes[:1], kept, felt)
         after.set_weights([each[writes] for each in before.get_weights()])
-    np.savez(shrunk, **{each.path: np.asarray(each.value) for each in new.variables})
+    save_weights(new, shrunk)
 
 
 def energies(model: Any, mixtures: Mixtures, examples: int) -> list[Array]:
     """Return, for each channel of each group, the energy of what it adds to the sums of layers."""
     layers = trained(model, "Conv2D")
-    heard = keras.Model(model.input, [layer.input for layer in layers])
+    moments = read_moments(model, layers, mixtures, examples)
     felt: list[Any] = [0.0] * (VECTOR + 1)
-    for _ in range(examples):
-        magnitude, _ = mixtures.example()
-        for x, layer, wires in zip(heard(magnitude[None]), layers, WIRES, strict=True):
-            held = np.square(np.asarray(x, np.float64)).mean((0, 1, 2))
-            added = held * np.square(layer.kernel).sum((0, 1, 3))
-            for i, group in enumerate(wires.reads):
-                felt[group] = felt[group] + np.split(added, len(wires.reads))[i]
+    for layer, (_, square), wires in zip(layers, moments, WIRES, strict=True):
+        added = square * np.square(layer.kernel).sum((0, 1, 3))
+        for i, group in enumerate(wires.reads):
+            felt[group] = felt[group] + np.split(added, len(wires.reads))[i]
     return felt
 
 

@@ -45,17 +45,22 @@ def mask_loss(wanted: Any, masks: Any) -> Any:
     masks
         The masks m [..., cells · stems]; see `network.build`.
     """
-    masks = ops.cast(masks, "float32")
-    size, stems = masks.shape[-1], len(network.STEMS)
-    cells = (-1, *masks.shape[1:3], size // stems, stems)
-    masks = ops.reshape(masks, cells)
-    targets = ops.reshape(wanted[..., :size], cells)
+    size = masks.shape[-1]
+    masks = comparable(masks, wanted)
+    targets = ops.reshape(wanted[..., :size], ops.shape(masks))
     weights = wanted[..., size:-1, None]
-    merged = wanted[..., -1:, None]
-    vocals, drums, bass, other = (masks[..., i : i + 1] for i in range(4))
-    masks = ops.concatenate([vocals, drums, bass * (1 - merged), other + bass * merged], -1)
     error = masks - targets
     return ops.mean(weights * (0.4 * ops.abs(error) + 1.2 * ops.square(error)))
+
+
+def comparable(masks: Any, wanted: Any) -> Any:
+    """Return masks as cells [..., cells, stems], bass in other where it is so in what is wanted."""
+    stems = len(network.STEMS)
+    masks = ops.cast(masks, "float32")
+    cells = ops.reshape(masks, (-1, *masks.shape[1:3], masks.shape[-1] // stems, stems))
+    merged = wanted[..., -1:, None]
+    vocals, drums, bass, other = (cells[..., i : i + 1] for i in range(stems))
+    return ops.concatenate([vocals, drums, bass * (1 - merged), other + bass * merged], -1)
 
 
 def compiled(model: Any, steps: int, rate: float) -> Any:
@@ -127,14 +132,11 @@ def taught(batches: Iterator[mixtures.Batch], teacher: Any) -> Iterator[mixtures
     tell from it (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015).
     """
     for magnitudes, true in batches:
-        masks = np.array(teacher.predict_on_batch(magnitudes), np.float32)
+        masks = teacher.predict_on_batch(magnitudes)
         wanted = true.copy()  # the true ones come again, with their sides swapped
         targets = wanted[..., : masks.shape[-1]]
-        cells = masks.reshape(*masks.shape[:-1], -1, len(network.STEMS))
-        merged = wanted[..., -1] == 1
-        cells[merged, :, 3] += cells[merged, :, 2]
-        cells[merged, :, 2] = 0
-        targets += AS_TAUGHT * (masks - targets)
+        told = np.asarray(comparable(masks, true)).reshape(targets.shape)
+        targets += AS_TAUGHT * (told - targets)
         yield magnitudes, wanted
 
 
@@ -173,8 +175,13 @@ def keep(model: Any, run: Path, step: int) -> None:
     np.savez(run / f"weights-{step:06d}.npz", **arrays)
 
 
+def save_weights(model: Any, file: Path) -> None:
+    """Write a network's weights as `keep` does, but as they are."""
+    np.savez(file, **{each.path: np.asarray(each.value) for each in model.variables})
+
+
 def load_weights(model: Any, file: Path) -> None:
-    """Fill a network with the weights that `keep` wrote."""
+    """Fill a network with the weights that `keep` or `save_weights` wrote."""
     with np.load(file) as stored:
         for variable, (_, array) in zip(model.variables, stored.items(), strict=True):
             variable.assign(array)

@@ -1,6 +1,7 @@
 // Keys stay in the widget that has the focus.
 
 const OURS = '[class*="stemlab-"]';
+const STEPS = /^(Arrow|Page)|^[-+=]$/; // keys that go on while they are held
 const OUTPUT = ".jp-OutputArea-output"; // JupyterLab's, with all of a box of widgets
 
 /** Whether an element is in one of these widgets, or beside one in the same output. @param {Element} node */
@@ -30,7 +31,7 @@ const isText = (target) => target instanceof HTMLInputElement && ["text", "searc
 
 /**
  * Does what a key is for in a widget; neither the browser's own commands nor what is written into a field is meant. Held,
- * an arrow goes on step by step; any other key acts once.
+ * a key for steps goes on; any other acts once.
  * @param {KeyboardEvent} event @param {() => (() => void) | undefined} shortcut
  */
 export function answer(event, shortcut) {
@@ -39,7 +40,7 @@ export function answer(event, shortcut) {
   if (!act) return;
   event.preventDefault();
   event.stopPropagation();
-  if (!event.repeat || event.code.startsWith("Arrow")) act();
+  if (!event.repeat || STEPS.test(event.key)) act();
 }
 
 /** Keeps the keys of all widgets on this page; to ask again changes nothing. */
