@@ -1,7 +1,7 @@
 // Keys stay in the widget that has the focus.
 
 const OURS = '[class*="stemlab-"]';
-const STEPS = /^(Arrow|Page)|^[-+=]$/; // keys that go on while they are held
+const HELD = /^(Arrow|Page)|^[-+=]$/; // keys that go on while they are held
 const OUTPUT = ".jp-OutputArea-output"; // JupyterLab's, with all of a box of widgets
 
 /** Whether an element is in one of these widgets, or beside one in the same output. @param {Element} node */
@@ -40,7 +40,7 @@ export function answer(event, shortcut) {
   if (!act) return;
   event.preventDefault();
   event.stopPropagation();
-  if (!event.repeat || STEPS.test(event.key)) act();
+  if (!event.repeat || HELD.test(event.key)) act();
 }
 
 /** Keeps the keys of all widgets on this page; to ask again changes nothing. */
